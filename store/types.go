@@ -106,8 +106,10 @@ type UsageTotal struct {
 type Output struct {
 	Path string // absolute
 	Kind string // results, errors or usage
-	Now  Identity
-	Prev Identity // of the file that stood there before
+	// Options is how the file was written (shape, format), in its writer's own words, so that it can be made again.
+	Options string
+	Now     Identity
+	Prev    Identity // of the file that stood there before
 }
 
 // Identity tells one file from another of the same name.

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// Run is one invocation that drains the job file.
+type Run struct {
+	Started, Ended time.Time // Ended is zero while it goes on, or when it died
+	Endpoint       string
+	Version        string
+	Reason         string // why it ended
+}
+
+// Recover puts right what a run that died left behind: attempts without an outcome become unknown (they may not have
+// been sent), their jobs pending again, with no attempt used up. It returns how many there were. A file that was left in the
+// middle is checked for damaged pages first (ErrDamaged): SQLite itself would go on writing over them.
+func (s *Store) Recover(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.transact(ctx, func() error {
+		ctx := context.WithoutCancel(ctx)
+		var open bool
+		err := s.conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM runs WHERE ended_at IS NULL)").Scan(&open)
+		if err != nil || !open {
+			return err
+		}
+		if err := quickCheck(ctx, s.conn); err != nil {
+			return err
+		}
+		if n, err = s.execN(ctx, `
+			UPDATE attempts SET class = 'unknown', duration_ms = 0, message = 'the run died; it may not have been sent'
+			WHERE class IS NULL`); err != nil {
+			return err
+		}
+		if err := s.exec(ctx, `
+			UPDATE jobs SET state = 'pending', attempt = NULL, unknown = unknown + 1 WHERE state = 'running'`); err != nil {
+			return err
+		}
+		return s.exec(ctx, "UPDATE runs SET ended_at = started_at, reason = 'died' WHERE ended_at IS NULL")
+	})
+	if err != nil {
+		return 0, s.explain("recover", err)
+	}
+	return n, nil
+}
+
+// BeginRun opens the row of this invocation; attempts will bear its number.
+func (s *Store) BeginRun(ctx context.Context, r Run) error {
+	err := s.transact(ctx, func() error {
+		return s.conn.QueryRowContext(context.WithoutCancel(ctx),
+			"INSERT INTO runs (started_at, endpoint, version) VALUES (?, ?, ?) RETURNING id",
+			millis(r.Started), r.Endpoint, r.Version).Scan(&s.run)
+	})
+	if err != nil {
+		return s.explain("begin run in", err)
+	}
+	return nil
+}
+
+// EndRun closes the row of this invocation.
+func (s *Store) EndRun(ctx context.Context, at time.Time, reason string) error {
+	err := s.transact(ctx, func() error {
+		return s.exec(context.WithoutCancel(ctx), "UPDATE runs SET ended_at = ?, reason = ? WHERE id = ?", millis(at), reason, s.run)
+	})
+	if err != nil {
+		return s.explain("end run in", err)
+	}
+	return nil
+}
+
+// LastRun returns the newest run, or ErrNotFound.
+func (s *Store) LastRun(ctx context.Context) (Run, error) {
+	var r Run
+	var started int64
+	var ended sql.NullInt64
+	var reason sql.NullString
+	err := s.read.QueryRowContext(ctx,
+		"SELECT started_at, ended_at, endpoint, version, reason FROM runs ORDER BY id DESC LIMIT 1").
+		Scan(&started, &ended, &r.Endpoint, &r.Version, &reason)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return r, ErrNotFound
+	case err != nil:
+		return r, s.explain("read", err)
+	}
+	r.Started, r.Ended, r.Reason = fromMillis(started), fromMillis(ended.Int64), reason.String
+	return r, nil
+}
+
+// NotBefore returns the time before which no call may go to endpoint, and why; zero when there is none.
+func (s *Store) NotBefore(ctx context.Context, endpoint string) (time.Time, string, error) {
+	var at int64
+	var reason string
+	err := s.read.QueryRowContext(ctx, "SELECT not_before, reason FROM limits WHERE endpoint = ?", endpoint).Scan(&at, &reason)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return time.Time{}, "", nil
+	case err != nil:
+		return time.Time{}, "", s.explain("read", err)
+	}
+	return fromMillis(at), reason, nil
+}
+
+// RetryFailed is the arrow of `batch retry`: failed jobs go back to pending with a new count of attempts, and n says how
+// many. A job that the API answered with a failure gets a new idempotency key, or the API would replay that failure;
+// one whose outcome is unknown keeps its key, or it could be paid for twice.
+func (s *Store) RetryFailed(ctx context.Context) (n int64, err error) {
+	err = s.transact(ctx, func() error {
+		n, err = s.execN(context.WithoutCancel(ctx), `
+			UPDATE jobs SET state = 'pending', attempt = NULL, run_after = 0, last = 0, used = 0, timeouts = 0, limited = 0,
+			  generation = generation + (SELECT a.class = 'job_failed' AND a.status IS NOT NULL FROM attempts a WHERE a.id = jobs.attempt)
+			WHERE state = 'failed' AND position IS NOT NULL`)
+		return err
+	})
+	if err != nil {
+		return 0, s.explain("retry jobs of", err)
+	}
+	return n, nil
+}

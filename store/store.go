@@ -1,0 +1,389 @@
+// Package store is the job file: a SQLite database that holds the jobs, the attempts and the runs. Every SQL statement
+// and every change of a job's state is here, one method and one guarded UPDATE an arrow. It knows no HTTP and decides
+// no policy: who may retry, and when, its callers say.
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+const (
+	applicationID = 0x62746368 // "btch": tells a job file from any other database
+	schemaVersion = 1
+	busyTimeout   = 10 * time.Second
+)
+
+//go:embed schema.sql
+var schema string
+
+//go:embed indexes.sql
+var indexes string
+
+// Errors that a caller tells apart.
+var (
+	ErrNotFound   = errors.New("no such job file")
+	ErrNotJobFile = errors.New("not a batch job file")
+	ErrDamaged    = errors.New("the job file is damaged")
+)
+
+// VersionError says that a job file was written by a newer batch; it is left untouched.
+type VersionError struct{ Have, Want int }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("the job file has schema version %d, this batch knows up to %d", e.Have, e.Want)
+}
+
+// Store is an open job file. One goroutine at a time may write; Views read beside it.
+type Store struct {
+	path    string
+	write   *sql.DB // nil when read-only
+	conn    *sql.Conn
+	read    *sql.DB
+	stmts   map[string]*sql.Stmt
+	salt    []byte
+	run     int64 // of this invocation, 0 before BeginRun
+	attempt int64 // the newest attempt's id
+	created bool
+	mu      sync.Mutex // one transaction at a time on conn
+}
+
+// Open opens the job file at path for writing, and creates it (mode 0600) when create is set and it is missing.
+// Whoever will claim jobs holds its Lock.
+func Open(ctx context.Context, path string, create bool) (*Store, error) {
+	path, err := absolute(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, stmts: map[string]*sql.Stmt{}}
+	fresh, err := s.prepareFile(create)
+	if err != nil {
+		return nil, err
+	}
+	s.created = fresh
+	if err := s.open(ctx, fresh); err != nil {
+		s.Close()
+		if fresh {
+			s.removeFiles()
+		}
+		return nil, s.explain("open job file", err)
+	}
+	return s, nil
+}
+
+// OpenRead opens the job file at path for reading only; a run may be going on.
+func OpenRead(ctx context.Context, path string) (*Store, error) {
+	path, err := absolute(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{path: path}
+	if _, err := s.prepareFile(false); err != nil {
+		return nil, err
+	}
+	if err := s.openRead(ctx); err != nil {
+		s.Close()
+		return nil, s.explain("open job file", err)
+	}
+	return s, nil
+}
+
+func absolute(path string) (string, error) {
+	if path == "" || path == ":memory:" {
+		return "", fmt.Errorf("%q cannot be a job file", path)
+	}
+	return filepath.Abs(path)
+}
+
+// prepareFile reports whether the file has to be filled with the schema. The mode is set here, since SQLite's
+// companions (-wal, -shm) copy it from the file.
+func (s *Store) prepareFile(create bool) (fresh bool, err error) {
+	info, err := os.Lstat(s.path)
+	switch {
+	case err == nil && info.Mode()&fs.ModeSymlink != 0:
+		if info, err = os.Stat(s.path); err != nil {
+			return false, fmt.Errorf("open job file: %w", err)
+		}
+		fallthrough
+	case err == nil:
+		if !info.Mode().IsRegular() {
+			return false, fmt.Errorf("%s: %w: not a regular file", s.path, ErrNotJobFile)
+		}
+		if info.Size() == 0 && !create {
+			return false, fmt.Errorf("%s: %w: it is empty", s.path, ErrNotJobFile)
+		}
+		return info.Size() == 0, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, fmt.Errorf("open job file: %w", err)
+	case !create:
+		return false, fmt.Errorf("%s: %w", s.path, ErrNotFound)
+	}
+	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return false, fmt.Errorf("create job file: %w", err)
+	}
+	return true, f.Close()
+}
+
+// dsn escapes the path: a "?" in it would else be taken as the start of settings. The driver's own default for WAL is
+// synchronous=NORMAL, which loses acknowledged commits in a power cut.
+func (s *Store) dsn(settings string) string {
+	return "file:" + url.PathEscape(s.path) + "?_busy_timeout=" + strconv.Itoa(int(busyTimeout.Milliseconds())) +
+		"&_sync=FULL&" + settings
+}
+
+func (s *Store) open(ctx context.Context, fresh bool) error {
+	var err error
+	if s.write, err = sql.Open("sqlite3", s.dsn("mode=rw&_txlock=immediate&_cache_size=-8192")); err != nil {
+		return err
+	}
+	s.write.SetMaxOpenConns(1)
+	if s.conn, err = s.write.Conn(ctx); err != nil {
+		return err
+	}
+	if !fresh {
+		if err := checkIdentity(ctx, s.conn); err != nil {
+			return err
+		}
+	}
+	for _, pragma := range []string{"journal_mode=WAL", "trusted_schema=OFF", "wal_autocheckpoint=4000"} {
+		if _, err := s.conn.ExecContext(ctx, "PRAGMA "+pragma); err != nil {
+			return err
+		}
+	}
+	if err := s.assertDurable(ctx); err != nil {
+		return err
+	}
+	if fresh {
+		if err := s.fill(ctx); err != nil {
+			return err
+		}
+	}
+	var salt string
+	if err := s.conn.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'salt'").Scan(&salt); err != nil {
+		return err
+	}
+	if s.salt, err = hex.DecodeString(salt); err != nil {
+		return err
+	}
+	if err := s.conn.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM attempts").Scan(&s.attempt); err != nil {
+		return err
+	}
+	return s.openRead(ctx)
+}
+
+func (s *Store) openRead(ctx context.Context) error {
+	var err error
+	if s.read, err = sql.Open("sqlite3", s.dsn("mode=rw&_query_only=1&_txlock=deferred&_cache_size=-4096")); err != nil {
+		return err
+	}
+	if s.conn != nil {
+		return nil
+	}
+	conn, err := s.read.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return checkIdentity(ctx, conn)
+}
+
+// assertDurable refuses to go on when the settings of the DSN did not take: durability must not be a matter of luck.
+func (s *Store) assertDurable(ctx context.Context) error {
+	var mode string
+	var sync int
+	if err := s.conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+		return err
+	}
+	if err := s.conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&sync); err != nil {
+		return err
+	}
+	if mode != "wal" || sync != 2 {
+		return fmt.Errorf("SQLite gave journal_mode=%s, synchronous=%d instead of wal, 2 (FULL)", mode, sync)
+	}
+	return nil
+}
+
+func (s *Store) fill(ctx context.Context) error {
+	salt := make([]byte, 16)
+	rand.Read(salt) // never fails
+	return s.transact(ctx, func() error {
+		script := schema + fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion)
+		if _, err := s.conn.ExecContext(ctx, script); err != nil {
+			return err
+		}
+		_, err := s.conn.ExecContext(ctx, "INSERT INTO settings (name, value) VALUES ('salt', ?)", hex.EncodeToString(salt))
+		return err
+	})
+}
+
+func checkIdentity(ctx context.Context, conn *sql.Conn) error {
+	var id, version int
+	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return err
+	}
+	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	switch {
+	case id != applicationID:
+		return ErrNotJobFile
+	case version > schemaVersion:
+		return &VersionError{Have: version, Want: schemaVersion}
+	}
+	return nil
+}
+
+func quickCheck(ctx context.Context, conn *sql.Conn) error {
+	var said string
+	if err := conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil {
+		return err
+	}
+	if said != "ok" {
+		return fmt.Errorf("%w: %s", ErrDamaged, said)
+	}
+	return nil
+}
+
+// Path is the job file's absolute path.
+func (s *Store) Path() string { return s.path }
+
+// Created says that this Open made the file.
+func (s *Store) Created() bool { return s.created }
+
+// Close ends all use of the job file. SQLite folds the write-ahead log into it when no reader is left.
+func (s *Store) Close() error {
+	var errs []error
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
+	}
+	for _, stmt := range s.stmts {
+		stmt.Close()
+	}
+	if s.conn != nil {
+		errs = append(errs, s.conn.Close())
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return s.explain("close job file", err)
+	}
+	return nil
+}
+
+// Remove closes a job file that this Store created and deletes it: bad input leaves no new job file behind.
+func (s *Store) Remove() error {
+	err := s.Close()
+	if s.created {
+		s.removeFiles()
+	}
+	return err
+}
+
+func (s *Store) removeFiles() {
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		os.Remove(s.path + suffix)
+	}
+}
+
+// explain adds the operation and, for the failures that users meet, words that say what happened: SQLite's own for a
+// read-only folder are "unable to open database file: no such file or directory".
+func (s *Store) explain(op string, err error) error {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("%s %s: %w", op, filepath.Base(s.path), err)
+	}
+	switch e.Code {
+	case sqlite3.ErrNotADB:
+		return fmt.Errorf("%s: %w", s.path, ErrNotJobFile)
+	case sqlite3.ErrCorrupt:
+		return fmt.Errorf("%s: %w: %v", s.path, ErrDamaged, err)
+	case sqlite3.ErrFull:
+		return fmt.Errorf("%s %s: the disk is full: %w", op, s.path, err)
+	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
+		return fmt.Errorf("%s %s: is its folder writable? %w", op, s.path, err)
+	case sqlite3.ErrBusy, sqlite3.ErrLocked:
+		return fmt.Errorf("%s %s: another program has locked it: %w", op, s.path, err)
+	}
+	return fmt.Errorf("%s %s: %w", op, filepath.Base(s.path), err)
+}
+
+// transact runs fn in one write transaction. It ignores a cancelled ctx: what was paid for must still be saved, and the
+// driver would refuse. A failed COMMIT may have committed all the same; the caller must stop and read again.
+func (s *Store) transact(ctx context.Context, fn func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
+	if err := s.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err := fn(); err != nil {
+		s.conn.ExecContext(ctx, "ROLLBACK")
+		return err
+	}
+	if err := s.exec(ctx, "COMMIT"); err != nil {
+		s.conn.ExecContext(ctx, "ROLLBACK")
+		return err
+	}
+	return nil
+}
+
+// stmt prepares a statement once for the writing connection.
+func (s *Store) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+	if st := s.stmts[query]; st != nil {
+		return st, nil
+	}
+	st, err := s.conn.PrepareContext(ctx, query)
+	if err == nil {
+		s.stmts[query] = st
+	}
+	return st, err
+}
+
+func (s *Store) exec(ctx context.Context, query string, args ...any) error {
+	_, err := s.execN(ctx, query, args...)
+	return err
+}
+
+// execN runs a prepared statement and returns how many rows it changed.
+func (s *Store) execN(ctx context.Context, query string, args ...any) (int64, error) {
+	st, err := s.stmt(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}

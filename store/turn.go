@@ -1,0 +1,346 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// Claim is a job that was taken for one attempt: it is running, and its attempt is on record, before anything is sent.
+type Claim struct {
+	Job, Attempt   int64
+	Generation     int
+	Body           []byte
+	IdempotencyKey string
+	Tokens         int64 // estimated prompt tokens
+	Used           int   // attempts used up so far
+	Timeouts       int
+	Limited        int // rate limit episodes met
+}
+
+// Arrow is a change of state that ends an attempt.
+type Arrow int
+
+const (
+	Complete Arrow = iota // running -> done, with the answer
+	Fail                  // running -> failed
+	Retry                 // running -> pending, not before RunAfter
+	Release               // running -> pending: the run stops or was interrupted
+	HandBack              // running -> pending: nothing was sent, so the attempt is forgotten
+	TakeBack              // failed -> pending: a stop takes the failures back that made it
+)
+
+// Outcome is how an attempt ended and where its job goes.
+type Outcome struct {
+	Job, Attempt int64
+	Arrow        Arrow
+
+	// Of the attempt.
+	Started             time.Time
+	Duration            time.Duration
+	Class, Reason       string
+	Sent                bool
+	Status              int
+	Type, Code, Message string
+	RequestID           string
+	Usage               Usage
+	ErrorBody           []byte
+
+	// Complete only.
+	Response                   []byte
+	Assembled                  bool
+	FinishReason               string
+	EstimatedPrompt, Estimated int64 // when Usage is not Known
+
+	// Retry and Release: the job's counters from now on.
+	RunAfter                time.Time
+	Used, Timeouts, Limited int
+	Generation              int
+	Last                    bool // claim it after all others
+}
+
+// Want says what a turn may claim.
+type Want struct {
+	Jobs  int
+	Bytes int64 // of bodies together; the first job is claimed whatever its size
+	Now   time.Time
+}
+
+// Turned is what a turn gave.
+type Turned struct {
+	Claims []Claim
+	// NextDue is when the earliest waiting retry is due, zero when none waits. It is only looked up when a turn could
+	// claim less than it wanted.
+	NextDue time.Time
+}
+
+// Pause is the pool's own wait, kept so that the next run keeps it too.
+type Pause struct {
+	Endpoint string
+	Until    time.Time
+	Reason   string
+}
+
+// FenceError says that an outcome came for a job that its attempt no longer holds. It cannot happen under the lock.
+type FenceError struct{ Job, Attempt int64 }
+
+func (e *FenceError) Error() string {
+	return fmt.Sprintf("job %d is not held by attempt %d", e.Job, e.Attempt)
+}
+
+// Turn saves the outcomes that have gathered and claims the next jobs in one transaction (group commit): what it returns
+// without an error is on disk. When one outcome breaks a constraint the others are saved one by one, and the error names
+// the one that could not be. After any other error it is not known what was saved: stop, open again, read.
+func (s *Store) Turn(ctx context.Context, outcomes []Outcome, pause *Pause, want Want) (Turned, error) {
+	ctx = context.WithoutCancel(ctx)
+	var t Turned
+	err := s.transact(ctx, func() error {
+		for i := range outcomes {
+			if err := s.apply(ctx, &outcomes[i]); err != nil {
+				return err
+			}
+		}
+		if pause != nil {
+			if err := s.exec(ctx, "INSERT OR REPLACE INTO limits (endpoint, not_before, reason) VALUES (?, ?, ?)",
+				pause.Endpoint, millis(pause.Until), pause.Reason); err != nil {
+				return err
+			}
+		}
+		var err error
+		t, err = s.claim(ctx, want)
+		return err
+	})
+	if err == nil {
+		return t, nil
+	}
+	if len(outcomes) > 1 && spoilt(err) {
+		err = s.applyOneByOne(ctx, outcomes)
+	}
+	return Turned{}, s.explain("save answers to", err)
+}
+
+// spoilt tells an outcome that the table refuses from a store that fails.
+func spoilt(err error) bool {
+	var fence *FenceError
+	var e sqlite3.Error
+	return errors.As(err, &fence) || errors.As(err, &e) && e.Code == sqlite3.ErrConstraint
+}
+
+func (s *Store) applyOneByOne(ctx context.Context, outcomes []Outcome) error {
+	var spoiled []error
+	for i := range outcomes {
+		err := s.transact(ctx, func() error { return s.apply(ctx, &outcomes[i]) })
+		switch {
+		case err == nil:
+		case spoilt(err):
+			spoiled = append(spoiled, fmt.Errorf("job %d: %w", outcomes[i].Job, err))
+		default:
+			return err
+		}
+	}
+	return errors.Join(spoiled...)
+}
+
+func (s *Store) apply(ctx context.Context, o *Outcome) error {
+	switch o.Arrow {
+	case Complete:
+		if err := s.saveAnswer(ctx, o); err != nil {
+			return err
+		}
+		return s.end(ctx, o, `
+			UPDATE jobs SET state = 'done', last = 0
+			WHERE id = ? AND state = 'running' AND attempt = ?`, o.Job, o.Attempt)
+	case Fail:
+		return s.end(ctx, o, `
+			UPDATE jobs SET state = 'failed', unknown = unknown + ?, used = ?
+			WHERE id = ? AND state = 'running' AND attempt = ?`, o.possiblyPaid(), o.Used, o.Job, o.Attempt)
+	case Retry, Release:
+		return s.end(ctx, o, `
+			UPDATE jobs SET state = 'pending', attempt = NULL, run_after = ?, last = ?, unknown = unknown + ?,
+			  used = ?, timeouts = ?, limited = ?, generation = ?
+			WHERE id = ? AND state = 'running' AND attempt = ?`,
+			millis(o.RunAfter), o.Last, o.possiblyPaid(), o.Used, o.Timeouts, o.Limited, o.Generation, o.Job, o.Attempt)
+	case HandBack:
+		if err := s.change(ctx, o, `
+			UPDATE jobs SET state = 'pending', attempt = NULL, attempts = attempts - 1
+			WHERE id = ? AND state = 'running' AND attempt = ?`, o.Job, o.Attempt); err != nil {
+			return err
+		}
+		return s.exec(ctx, "DELETE FROM attempts WHERE id = ? AND class IS NULL", o.Attempt)
+	case TakeBack:
+		return s.change(ctx, o, `
+			UPDATE jobs SET state = 'pending', attempt = NULL, run_after = 0, last = 1
+			WHERE id = ? AND state = 'failed' AND attempt = ?`, o.Job, o.Attempt)
+	}
+	return fmt.Errorf("no such arrow: %d", o.Arrow)
+}
+
+// possiblyPaid is 1 for an attempt that the API may have worked on and charged without our having its answer.
+func (o *Outcome) possiblyPaid() int {
+	if o.Class == "unknown" || o.Class == "interrupted" && o.Sent {
+		return 1
+	}
+	return 0
+}
+
+// end closes the attempt and moves its job.
+func (s *Store) end(ctx context.Context, o *Outcome, query string, args ...any) error {
+	var prompt, completion, total any
+	if o.Usage.Known {
+		prompt, completion, total = o.Usage.Prompt, o.Usage.Completion, o.Usage.Total
+	}
+	var status any
+	if o.Status != 0 {
+		status = o.Status
+	}
+	n, err := s.execN(ctx, `
+		UPDATE attempts SET started_at = ?, duration_ms = ?, class = ?, reason = ?, sent = ?, status = ?, type = ?, code = ?,
+		  message = ?, request_id = ?, prompt_tokens = ?, completion_tokens = ?, total_tokens = ?, body = ?
+		WHERE id = ? AND class IS NULL`,
+		millis(o.Started), o.Duration.Milliseconds(), o.Class, text(o.Reason), o.Sent, status, text(o.Type), text(o.Code),
+		text(o.Message), text(o.RequestID), prompt, completion, total, nullable(o.ErrorBody), o.Attempt)
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return &FenceError{o.Job, o.Attempt}
+	}
+	return s.change(ctx, o, query, args...)
+}
+
+// change runs a guarded UPDATE that must move exactly the one job.
+func (s *Store) change(ctx context.Context, o *Outcome, query string, args ...any) error {
+	n, err := s.execN(ctx, query, args...)
+	if err == nil && n != 1 {
+		err = &FenceError{o.Job, o.Attempt}
+	}
+	return err
+}
+
+func (s *Store) saveAnswer(ctx context.Context, o *Outcome) error {
+	var prompt, all any
+	if !o.Usage.Known {
+		prompt, all = o.EstimatedPrompt, o.Estimated
+	}
+	return s.exec(ctx, `
+		INSERT INTO answers (job, assembled, finish_reason, estimated_prompt, estimated, response) VALUES (?, ?, ?, ?, ?, ?)`,
+		o.Job, o.Assembled, text(o.FinishReason), prompt, all, o.Response)
+}
+
+const (
+	claimColumns = "SELECT id, generation, tokens, used, timeouts, limited, body FROM jobs WHERE state = 'pending' AND position IS NOT NULL "
+
+	claimDue   = claimColumns + "AND last = 0 AND run_after > 0 AND run_after <= ? ORDER BY run_after, position LIMIT ?"
+	claimFresh = claimColumns + "AND last = 0 AND run_after = 0 AND ? > 0 ORDER BY position LIMIT ?"
+	// The jobs whose answers stopped the last run wait until everything else has its answer.
+	claimLast = claimColumns + `AND last = 1 AND run_after <= ?
+		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND position IS NOT NULL AND last = 0)
+		ORDER BY run_after, position LIMIT ?`
+)
+
+// claim takes due retries first, so that the tail of a run is not all retries, then fresh jobs in input order.
+func (s *Store) claim(ctx context.Context, want Want) (Turned, error) {
+	var t Turned
+	bytes := want.Bytes
+	for _, query := range []string{claimDue, claimFresh, claimLast} {
+		if len(t.Claims) >= want.Jobs || bytes <= 0 {
+			return t, nil
+		}
+		if query == claimLast && len(t.Claims) > 0 {
+			break
+		}
+		var err error
+		if t.Claims, err = s.take(ctx, t.Claims, query, want, &bytes); err != nil {
+			return Turned{}, err
+		}
+	}
+	if len(t.Claims) >= want.Jobs {
+		return t, nil
+	}
+	var err error
+	t.NextDue, err = s.nextDue(ctx)
+	return t, err
+}
+
+// nextDue asks each half of the index for its first row: over both at once SQLite would read every waiting job.
+func (s *Store) nextDue(ctx context.Context) (time.Time, error) {
+	st, err := s.stmt(ctx, `
+		SELECT min(due) FROM (
+		  SELECT min(run_after) AS due FROM jobs WHERE state = 'pending' AND position IS NOT NULL AND last = 0 AND run_after > 0
+		  UNION ALL
+		  SELECT min(run_after) FROM jobs WHERE state = 'pending' AND position IS NOT NULL AND last = 1 AND run_after > 0)`)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var ms sql.NullInt64
+	if err := st.QueryRowContext(ctx).Scan(&ms); err != nil {
+		return time.Time{}, err
+	}
+	return fromMillis(ms.Int64), nil
+}
+
+func (s *Store) take(ctx context.Context, claims []Claim, query string, want Want, bytes *int64) ([]Claim, error) {
+	st, err := s.stmt(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := st.QueryContext(ctx, millis(want.Now), want.Jobs-len(claims))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	first := len(claims)
+	for rows.Next() && *bytes > 0 {
+		var c Claim
+		if err := rows.Scan(&c.Job, &c.Generation, &c.Tokens, &c.Used, &c.Timeouts, &c.Limited, &c.Body); err != nil {
+			return nil, err
+		}
+		*bytes -= int64(len(c.Body))
+		claims = append(claims, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	rows.Close() // before the updates: they would move the index under the reader
+	for i := range claims[first:] {
+		if err := s.begin(ctx, &claims[first+i], want.Now); err != nil {
+			return nil, err
+		}
+	}
+	return claims, nil
+}
+
+// begin opens an attempt for a job and marks it running.
+func (s *Store) begin(ctx context.Context, c *Claim, now time.Time) error {
+	s.attempt++
+	c.Attempt = s.attempt
+	c.IdempotencyKey = s.idempotencyKey(c)
+	if err := s.exec(ctx, "INSERT INTO attempts (id, job, run, generation, started_at) VALUES (?, ?, ?, ?, ?)",
+		c.Attempt, c.Job, s.run, c.Generation, millis(now)); err != nil {
+		return err
+	}
+	return s.change(ctx, &Outcome{Job: c.Job, Attempt: c.Attempt}, `
+		UPDATE jobs SET state = 'running', attempt = ?, attempts = attempts + 1 WHERE id = ? AND state = 'pending'`, c.Attempt, c.Job)
+}
+
+// idempotencyKey is the same for every attempt of a job, after a kill too, until its generation grows. The salt keeps
+// two job files apart.
+func (s *Store) idempotencyKey(c *Claim) string {
+	body := sha256.Sum256(c.Body)
+	var n [16]byte
+	binary.BigEndian.PutUint64(n[:8], uint64(c.Job))
+	binary.BigEndian.PutUint64(n[8:], uint64(c.Generation))
+	h := sha256.New()
+	h.Write(s.salt)
+	h.Write(n[:8])
+	h.Write(body[:])
+	h.Write(n[8:])
+	return "batch-" + hex.EncodeToString(h.Sum(nil)[:16])
+}

@@ -1,0 +1,295 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"iter"
+	"time"
+)
+
+// View is a consistent picture of the job file at one moment; a run may go on beside it. Keep it short: the write-ahead
+// log cannot shrink while a View is open.
+type View struct {
+	s  *Store
+	tx *sql.Tx
+}
+
+// View begins to read.
+func (s *Store) View(ctx context.Context) (*View, error) {
+	tx, err := s.read.BeginTx(context.WithoutCancel(ctx), &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, s.explain("read", err)
+	}
+	return &View{s: s, tx: tx}, nil
+}
+
+// Close ends the picture.
+func (v *View) Close() error { return v.tx.Rollback() }
+
+// Counts is where the jobs of the present input stand.
+type Counts struct {
+	Jobs, Pending, Running, Done, Failed int64
+	Skipped                              int64 // bad lines left out
+	PendingTokens                        int64 // estimated prompt tokens of the pending and running ones
+}
+
+// Counts reads where the jobs of the input stand.
+func (v *View) Counts(ctx context.Context) (Counts, error) {
+	var c Counts
+	rows, err := v.tx.QueryContext(ctx, `
+		SELECT state, count(*), coalesce(sum(tokens), 0) FROM jobs WHERE position IS NOT NULL GROUP BY state`)
+	if err != nil {
+		return c, v.s.explain("read", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var state State
+		var n, tokens int64
+		if err := rows.Scan(&state, &n, &tokens); err != nil {
+			return c, v.s.explain("read", err)
+		}
+		c.Jobs += n
+		switch state {
+		case Pending:
+			c.Pending, c.PendingTokens = n, c.PendingTokens+tokens
+		case Running:
+			c.Running, c.PendingTokens = n, c.PendingTokens+tokens
+		case Done:
+			c.Done = n
+		case Failed:
+			c.Failed = n
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return c, v.s.explain("read", err)
+	}
+	if err := v.tx.QueryRowContext(ctx, "SELECT count(*) FROM skipped").Scan(&c.Skipped); err != nil {
+		return c, v.s.explain("read", err)
+	}
+	return c, nil
+}
+
+// Tally is a number of things of one kind.
+type Tally struct {
+	Kind string
+	N    int64
+}
+
+// FinishReasons counts the answers of the input by why they ended; "" is an answer that did not say.
+func (v *View) FinishReasons(ctx context.Context) ([]Tally, error) {
+	return v.tally(ctx, `
+		SELECT coalesce(a.finish_reason, ''), count(*) FROM jobs j JOIN answers a ON a.job = j.id
+		WHERE j.state = 'done' AND j.position IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1`)
+}
+
+// Failures counts the failed jobs of the input by code, else type, else status.
+func (v *View) Failures(ctx context.Context) ([]Tally, error) {
+	return v.tally(ctx, `
+		SELECT coalesce(a.code, a.type, a.reason, 'status ' || a.status, a.class), count(*)
+		FROM jobs j JOIN attempts a ON a.id = j.attempt
+		WHERE j.state = 'failed' AND j.position IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1`)
+}
+
+// Endpoints names the endpoints that the answers of the input came from.
+func (v *View) Endpoints(ctx context.Context) ([]Tally, error) {
+	return v.tally(ctx, `
+		SELECT r.endpoint, count(*) FROM jobs j JOIN attempts a ON a.id = j.attempt JOIN runs r ON r.id = a.run
+		WHERE j.state = 'done' AND j.position IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1`)
+}
+
+func (v *View) tally(ctx context.Context, query string) ([]Tally, error) {
+	rows, err := v.tx.QueryContext(ctx, query)
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	defer rows.Close()
+	var all []Tally
+	for rows.Next() {
+		var t Tally
+		if err := rows.Scan(&t.Kind, &t.N); err != nil {
+			return nil, v.s.explain("read", err)
+		}
+		all = append(all, t)
+	}
+	return all, rows.Err()
+}
+
+const rowsQuery = `
+	SELECT j.position, j.id, j.state, i.path, j.line, j.custom_id, j.model, j.body, j.carried, j.attempts, j.unknown > 0,
+	  r.endpoint, a.status, a.request_id, a.duration_ms, a.prompt_tokens, a.completion_tokens, a.total_tokens,
+	  a.type, a.code, a.message, a.body,
+	  w.response, w.assembled, w.finish_reason, w.estimated_prompt, w.estimated
+	FROM jobs j
+	LEFT JOIN inputs i ON i.number = j.input
+	LEFT JOIN attempts a ON a.id = j.attempt AND j.state IN ('done', 'failed')
+	LEFT JOIN runs r ON r.id = a.run
+	LEFT JOIN answers w ON w.job = j.id AND j.state = 'done'
+	WHERE j.position IS NOT NULL
+	ORDER BY j.position`
+
+// Rows yields the prompts of the input in input order, the skipped lines among them. A Row and its bytes are good only
+// until the next one.
+func (v *View) Rows(ctx context.Context) iter.Seq2[*Row, error] {
+	return func(yield func(*Row, error) bool) {
+		if err := v.rows(ctx, yield); err != nil {
+			yield(nil, v.s.explain("read", err))
+		}
+	}
+}
+
+func (v *View) rows(ctx context.Context, yield func(*Row, error) bool) error {
+	simulated, err := v.s.simulated(ctx)
+	if err != nil {
+		return err
+	}
+	skipped, err := v.tx.QueryContext(ctx, `
+		SELECT s.position, i.path, s.line, s.custom_id, s.message
+		FROM skipped s LEFT JOIN inputs i ON i.number = s.input ORDER BY s.position`)
+	if err != nil {
+		return err
+	}
+	defer skipped.Close()
+	next, err := scanSkipped(skipped)
+	if err != nil {
+		return err
+	}
+	rows, err := v.tx.QueryContext(ctx, rowsQuery)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var scan rowScan
+	for rows.Next() {
+		row, err := scan.row(rows)
+		if err != nil {
+			return err
+		}
+		for next != nil && next.position < scan.position {
+			if !yield(&next.Row, nil) {
+				return nil
+			}
+			if next, err = scanSkipped(skipped); err != nil {
+				return err
+			}
+		}
+		row.Simulated = simulated
+		if !yield(row, nil) {
+			return nil
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for next != nil {
+		if !yield(&next.Row, nil) {
+			return nil
+		}
+		if next, err = scanSkipped(skipped); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SettingSimulated is the setting that is "true" in a job file whose answers are made up.
+const SettingSimulated = "simulated"
+
+func (s *Store) simulated(ctx context.Context) (bool, error) {
+	var n int
+	err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM settings WHERE name = ? AND value = 'true'", SettingSimulated).Scan(&n)
+	return n > 0, err
+}
+
+type skippedRow struct {
+	Row
+	position int64
+}
+
+func scanSkipped(rows *sql.Rows) (*skippedRow, error) {
+	if !rows.Next() {
+		return nil, rows.Err()
+	}
+	var file, id sql.NullString
+	s := &skippedRow{Row: Row{Skipped: true}}
+	if err := rows.Scan(&s.position, &file, &s.Line, &id, &s.Message); err != nil {
+		return nil, err
+	}
+	s.File, s.CustomID, s.HasCustomID = file.String, id.String, id.Valid
+	return s, nil
+}
+
+// rowScan holds what one row is scanned into, so that a million rows do not allocate it a million times.
+type rowScan struct {
+	Row                                                                         Row
+	position                                                                    int64
+	file, id, endpoint, request, kind, code, message, finish                    sql.NullString
+	status, duration, prompt, completion, total, assembled, estPrompt, estimate sql.NullInt64
+	body, carried, errBody, response                                            sql.RawBytes
+}
+
+func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
+	r := &c.Row
+	if err := rows.Scan(&c.position, &r.ID, &r.State, &c.file, &r.Line, &c.id, &r.Model, &c.body, &c.carried, &r.Attempts, &r.PossiblyPaid,
+		&c.endpoint, &c.status, &c.request, &c.duration, &c.prompt, &c.completion, &c.total,
+		&c.kind, &c.code, &c.message, &c.errBody,
+		&c.response, &c.assembled, &c.finish, &c.estPrompt, &c.estimate); err != nil {
+		return nil, err
+	}
+	r.File, r.CustomID, r.HasCustomID = c.file.String, c.id.String, c.id.Valid
+	r.Body, r.Carried, r.ErrorBody, r.Response = c.body, c.carried, c.errBody, c.response
+	r.Endpoint, r.Status, r.RequestID = c.endpoint.String, int(c.status.Int64), c.request.String
+	r.Latency = time.Duration(c.duration.Int64) * time.Millisecond
+	r.Usage = Usage{c.total.Valid, c.prompt.Int64, c.completion.Int64, c.total.Int64}
+	r.Type, r.Code, r.Message = c.kind.String, c.code.String, c.message.String
+	r.Assembled, r.FinishReason = c.assembled.Int64 == 1, c.finish.String
+	r.EstimatedPrompt, r.Estimated = c.estPrompt.Int64, c.estimate.Int64
+	return r, nil
+}
+
+// Totals sums what was used, a line per endpoint and requested model. The tokens of the done rows, the wasted and the
+// gone add up to all that the API reported for this file.
+func (v *View) Totals(ctx context.Context) ([]UsageTotal, error) {
+	simulated, err := v.s.simulated(ctx)
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	rows, err := v.tx.QueryContext(ctx, `
+		WITH newest AS (SELECT coalesce((SELECT endpoint FROM runs ORDER BY id DESC LIMIT 1), '') AS endpoint),
+		parts (endpoint, model, jobs, done, failed, pending, attempts, prompt, completion, total, estimated, unknown, wasted, gone, paid) AS (
+		  SELECT coalesce(r.endpoint, newest.endpoint), j.model,
+		    count(*), sum(j.state = 'done'), sum(j.state = 'failed'), sum(j.state IN ('pending', 'running')), 0,
+		    sum(iif(j.state = 'done', a.prompt_tokens, 0)), sum(iif(j.state = 'done', a.completion_tokens, 0)),
+		    sum(iif(j.state = 'done', a.total_tokens, 0)), 0, sum(j.state = 'done' AND a.total_tokens IS NULL), 0, 0, 0
+		  FROM jobs j CROSS JOIN newest
+		  LEFT JOIN attempts a ON a.id = j.attempt
+		  LEFT JOIN runs r ON r.id = a.run
+		  WHERE j.position IS NOT NULL GROUP BY 1, 2
+		  UNION ALL
+		  SELECT r.endpoint, j.model, 0, 0, 0, 0, 0, 0, 0, 0, sum(w.estimated), 0, 0, 0, 0
+		  FROM jobs j JOIN answers w ON w.job = j.id JOIN attempts a ON a.id = j.attempt JOIN runs r ON r.id = a.run
+		  WHERE w.estimated IS NOT NULL AND j.state = 'done' AND j.position IS NOT NULL GROUP BY 1, 2
+		  UNION ALL
+		  SELECT r.endpoint, j.model, 0, 0, 0, 0, count(*), 0, 0, 0, 0, 0,
+		    sum(iif(j.state = 'done' AND j.attempt = a.id, 0, a.total_tokens)),
+		    sum(iif(j.state = 'done' AND j.attempt = a.id AND j.position IS NULL, a.total_tokens, 0)),
+		    sum(a.class = 'unknown' OR (a.class = 'interrupted' AND a.sent))
+		  FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run GROUP BY 1, 2)
+		SELECT endpoint, model, sum(jobs), sum(done), sum(failed), sum(pending), sum(attempts),
+		  coalesce(sum(prompt), 0), coalesce(sum(completion), 0), coalesce(sum(total), 0), coalesce(sum(estimated), 0), sum(unknown),
+		  coalesce(sum(wasted), 0), coalesce(sum(gone), 0), coalesce(sum(paid), 0)
+		FROM parts GROUP BY 1, 2 ORDER BY 1, 2`)
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	defer rows.Close()
+	var all []UsageTotal
+	for rows.Next() {
+		t := UsageTotal{Simulated: simulated}
+		if err := rows.Scan(&t.Endpoint, &t.Model, &t.Jobs, &t.Done, &t.Failed, &t.Pending, &t.Attempts, &t.Prompt, &t.Completion,
+			&t.Total, &t.Estimated, &t.UsageUnknown, &t.Wasted, &t.Gone, &t.PossiblyPaid); err != nil {
+			return nil, v.s.explain("read", err)
+		}
+		all = append(all, t)
+	}
+	return all, rows.Err()
+}
