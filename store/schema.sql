@@ -42,6 +42,7 @@ CREATE TABLE jobs (
   line       INTEGER NOT NULL,
   run_after  INTEGER NOT NULL DEFAULT 0,   -- a waiting retry; 0 when fresh
   last       INTEGER NOT NULL DEFAULT 0 CHECK (last IN (0, 1)), -- its answer stopped a run: claimed after all others
+  run        INTEGER NOT NULL DEFAULT 0,   -- that claimed it last
   attempt    INTEGER,                      -- the open attempt, or the one that answered or failed the job
   attempts   INTEGER NOT NULL DEFAULT 0,   -- rows in attempts
   unknown    INTEGER NOT NULL DEFAULT 0,   -- of these, possibly paid

@@ -69,7 +69,7 @@ func mustBegin(t testing.TB, s *Store) {
 
 func mustTurn(t testing.TB, s *Store, jobs int, outcomes ...Outcome) Turned {
 	t.Helper()
-	turned, err := s.Turn(ctx, outcomes, nil, Want{Jobs: jobs, Bytes: 1 << 20, Now: time.Now()})
+	turned, err := s.Turn(ctx, outcomes, nil, Want{Jobs: jobs, New: jobs, Bytes: 1 << 20, Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,6 +69,7 @@ type Outcome struct {
 // Want says what a turn may claim.
 type Want struct {
 	Jobs  int
+	New   int   // of these, at most so many that this run has not claimed before
 	Bytes int64 // of bodies together; the first job is claimed whatever its size
 	Now   time.Time
 }
@@ -76,6 +77,7 @@ type Want struct {
 // Turned is what a turn gave.
 type Turned struct {
 	Claims []Claim
+	New    int // of the claims, those that this run had not claimed before
 	// NextDue is when the earliest waiting retry is due, zero when none waits. It is only looked up when a turn could
 	// claim less than it wanted.
 	NextDue time.Time
@@ -235,12 +237,14 @@ func (s *Store) saveAnswer(ctx context.Context, o *Outcome) error {
 }
 
 const (
-	claimColumns = "SELECT id, generation, tokens, used, timeouts, limited, body FROM jobs WHERE state = 'pending' AND position IS NOT NULL "
+	claimColumns = `SELECT id, generation, tokens, used, timeouts, limited, body FROM jobs
+		WHERE state = 'pending' AND position IS NOT NULL AND run_after <= ? AND `
 
-	claimDue   = claimColumns + "AND last = 0 AND run_after > 0 AND run_after <= ? ORDER BY run_after, position LIMIT ?"
-	claimFresh = claimColumns + "AND last = 0 AND run_after = 0 AND ? > 0 ORDER BY position LIMIT ?"
+	claimOwnDue   = claimColumns + "last = 0 AND run_after > 0 AND run = ? ORDER BY run_after, position LIMIT ?"
+	claimOtherDue = claimColumns + "last = 0 AND run_after > 0 AND run <> ? ORDER BY run_after, position LIMIT ?"
+	claimFresh    = claimColumns + "last = 0 AND run_after = 0 AND ? > 0 ORDER BY position LIMIT ?"
 	// The jobs whose answers stopped the last run wait until everything else has its answer.
-	claimLast = claimColumns + `AND last = 1 AND run_after <= ?
+	claimLast = claimColumns + `last = 1 AND run <> ?
 		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND position IS NOT NULL AND last = 0)
 		ORDER BY run_after, position LIMIT ?`
 )
@@ -249,55 +253,63 @@ const (
 func (s *Store) claim(ctx context.Context, want Want) (Turned, error) {
 	var t Turned
 	bytes := want.Bytes
-	for _, query := range []string{claimDue, claimFresh, claimLast} {
-		if len(t.Claims) >= want.Jobs || bytes <= 0 {
-			return t, nil
+	for _, query := range []string{claimOwnDue, claimOtherDue, claimFresh, claimLast} {
+		n := want.Jobs - len(t.Claims)
+		if query != claimOwnDue {
+			n = min(n, want.New)
 		}
-		if query == claimLast && len(t.Claims) > 0 {
-			break
+		if n <= 0 || bytes <= 0 || query == claimLast && len(t.Claims) > 0 {
+			continue
 		}
-		var err error
-		if t.Claims, err = s.take(ctx, t.Claims, query, want, &bytes); err != nil {
+		claims, err := s.take(ctx, query, n, want.Now, &bytes)
+		if err != nil {
 			return Turned{}, err
 		}
+		if query != claimOwnDue {
+			want.New -= len(claims)
+			t.New += len(claims)
+		}
+		t.Claims = append(t.Claims, claims...)
 	}
 	if len(t.Claims) >= want.Jobs {
 		return t, nil
 	}
 	var err error
-	t.NextDue, err = s.nextDue(ctx)
+	t.NextDue, err = s.nextDue(ctx, want.New <= 0)
 	return t, err
 }
 
 // nextDue asks each half of the index for its first row: over both at once SQLite would read every waiting job.
-func (s *Store) nextDue(ctx context.Context) (time.Time, error) {
+func (s *Store) nextDue(ctx context.Context, ownOnly bool) (time.Time, error) {
 	st, err := s.stmt(ctx, `
 		SELECT min(due) FROM (
-		  SELECT min(run_after) AS due FROM jobs WHERE state = 'pending' AND position IS NOT NULL AND last = 0 AND run_after > 0
+		  SELECT min(run_after) AS due FROM jobs
+		  WHERE state = 'pending' AND position IS NOT NULL AND last = 0 AND run_after > 0 AND (run = ?1 OR ?2 = 0)
 		  UNION ALL
-		  SELECT min(run_after) FROM jobs WHERE state = 'pending' AND position IS NOT NULL AND last = 1 AND run_after > 0)`)
+		  SELECT min(run_after) FROM jobs
+		  WHERE state = 'pending' AND position IS NOT NULL AND last = 1 AND run_after > 0 AND run <> ?1 AND ?2 = 0)`)
 	if err != nil {
 		return time.Time{}, err
 	}
 	var ms sql.NullInt64
-	if err := st.QueryRowContext(ctx).Scan(&ms); err != nil {
+	if err := st.QueryRowContext(ctx, s.run, ownOnly).Scan(&ms); err != nil {
 		return time.Time{}, err
 	}
 	return fromMillis(ms.Int64), nil
 }
 
-func (s *Store) take(ctx context.Context, claims []Claim, query string, want Want, bytes *int64) ([]Claim, error) {
+func (s *Store) take(ctx context.Context, query string, n int, now time.Time, bytes *int64) ([]Claim, error) {
 	st, err := s.stmt(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := st.QueryContext(ctx, millis(want.Now), want.Jobs-len(claims))
+	rows, err := st.QueryContext(ctx, millis(now), s.run, n)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	first := len(claims)
-	for rows.Next() && *bytes > 0 {
+	var claims []Claim
+	for *bytes > 0 && rows.Next() {
 		var c Claim
 		if err := rows.Scan(&c.Job, &c.Generation, &c.Tokens, &c.Used, &c.Timeouts, &c.Limited, &c.Body); err != nil {
 			return nil, err
@@ -309,8 +321,8 @@ func (s *Store) take(ctx context.Context, claims []Claim, query string, want Wan
 		return nil, err
 	}
 	rows.Close() // before the updates: they would move the index under the reader
-	for i := range claims[first:] {
-		if err := s.begin(ctx, &claims[first+i], want.Now); err != nil {
+	for i := range claims {
+		if err := s.begin(ctx, &claims[i], now); err != nil {
 			return nil, err
 		}
 	}
@@ -327,7 +339,8 @@ func (s *Store) begin(ctx context.Context, c *Claim, now time.Time) error {
 		return err
 	}
 	return s.change(ctx, &Outcome{Job: c.Job, Attempt: c.Attempt}, `
-		UPDATE jobs SET state = 'running', attempt = ?, attempts = attempts + 1 WHERE id = ? AND state = 'pending'`, c.Attempt, c.Job)
+		UPDATE jobs SET state = 'running', run = ?, attempt = ?, attempts = attempts + 1
+		WHERE id = ? AND state = 'pending'`, s.run, c.Attempt, c.Job)
 }
 
 // idempotencyKey is the same for every attempt of a job, after a kill too, until its generation grows. The salt keeps

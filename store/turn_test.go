@@ -75,11 +75,15 @@ func TestClaimOrder(t *testing.T) {
 	if len(turned.Claims) != 0 || turned.NextDue.UnixMilli() != now.Add(time.Hour).UnixMilli() {
 		t.Errorf("while a waits, nothing is claimed until it is due: %+v", turned)
 	}
-	turned, err := s.Turn(ctx, nil, nil, Want{Jobs: 5, Bytes: 1 << 20, Now: now.Add(2 * time.Hour)})
+	turned, err := s.Turn(ctx, nil, nil, Want{Jobs: 5, New: 5, Bytes: 1 << 20, Now: now.Add(2 * time.Hour)})
 	if err != nil || len(turned.Claims) != 1 || string(turned.Claims[0].Body) != `{"prompt":"a"}` {
 		t.Errorf("then a alone: %+v %v", turned.Claims, err)
 	}
 	mustTurn(t, s, 0, answer(turned.Claims[0], "x"))
+	if turned := mustTurn(t, s, 1); len(turned.Claims) != 0 {
+		t.Error("the run that b stopped does not claim it again")
+	}
+	mustBegin(t, s)
 	if c := move(t, s, failed); string(c.Body) != `{"prompt":"b"}` {
 		t.Errorf("and b last: %s", c.Body)
 	}
@@ -89,7 +93,7 @@ func TestClaimStopsAtBytes(t *testing.T) {
 	s := open(t)
 	mustImport(t, s, "a", "b", "c")
 	mustBegin(t, s)
-	turned, err := s.Turn(ctx, nil, nil, Want{Jobs: 3, Bytes: 20, Now: time.Now()})
+	turned, err := s.Turn(ctx, nil, nil, Want{Jobs: 3, New: 3, Bytes: 20, Now: time.Now()})
 	if err != nil || len(turned.Claims) != 2 {
 		t.Errorf("claimed %d of 14 bytes each: %v", len(turned.Claims), err)
 	}
@@ -167,8 +171,7 @@ func TestTakeBack(t *testing.T) {
 	s := open(t)
 	mustImport(t, s, "a", "b")
 	mustBegin(t, s)
-	turned := mustTurn(t, s, 1)
-	c := turned.Claims[0]
+	c := mustTurn(t, s, 1).Claims[0]
 	fail := Outcome{Job: c.Job, Attempt: c.Attempt}
 	failed(&fail)
 	mustTurn(t, s, 0, fail)
@@ -178,6 +181,24 @@ func TestTakeBack(t *testing.T) {
 	}
 	if next := mustTurn(t, s, 1).Claims[0]; next.Job == c.Job {
 		t.Error("a job taken back goes last")
+	}
+}
+
+func TestLimitOfNewJobs(t *testing.T) {
+	s := open(t)
+	mustImport(t, s, "a", "b", "c")
+	mustBegin(t, s)
+	want := Want{Jobs: 5, New: 1, Bytes: 1 << 20, Now: time.Now()}
+	turned, err := s.Turn(ctx, nil, nil, want)
+	if err != nil || turned.New != 1 || len(turned.Claims) != 1 {
+		t.Fatalf("%+v %v", turned, err)
+	}
+	c := turned.Claims[0]
+	want.New = 0
+	retry := Outcome{Job: c.Job, Attempt: c.Attempt, Arrow: Retry, Class: "unknown", RunAfter: want.Now}
+	turned, err = s.Turn(ctx, []Outcome{retry}, nil, want)
+	if err != nil || turned.New != 0 || len(turned.Claims) != 1 || turned.Claims[0].Job != c.Job {
+		t.Errorf("a job of this run may be tried again: %+v %v", turned, err)
 	}
 }
 
