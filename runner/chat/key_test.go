@@ -1,0 +1,242 @@
+package chat
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func mustKey(t testing.TB, body string) [32]byte {
+	t.Helper()
+	k, err := Key([]byte(body))
+	if err != nil {
+		t.Fatalf("Key(%s): %v", body, err)
+	}
+	return k
+}
+
+func TestKeySame(t *testing.T) {
+	const body = `{"model":"m","messages":[{"role":"user","content":"Löss \"a\" \\ /\n"}],"seed":[1,{"b":"x","a":2}]}`
+	for name, other := range map[string]string{
+		"white space":      "\r\n{ \"model\" :\t\"m\", \"messages\": [ { \"role\" : \"user\" , \"content\" : \"Löss \\\"a\\\" \\\\ /\\n\" } ],\n \"seed\" : [ 1 , { \"b\" : \"x\", \"a\" : 2 } ] } \n",
+		"member order":     `{"seed":[1,{"b":"x","a":2}],"messages":[{"content":"Löss \"a\" \\ /\n","role":"user"}],"model":"m"}`,
+		"string spelling":  `{"\u006dodel":"\u006D","messages":[{"role":"us\u0065r","c\u006fntent":"L\u00f6ss \u0022a\u0022 \u005c \/\u000A"}],"seed":[1,{"\u0062":"\u0078","a":2}]}`,
+		"stream":           `{"stream":true,"model":"m","messages":[{"role":"user","content":"Löss \"a\" \\ /\n"}],"seed":[1,{"b":"x","a":2}]}`,
+		"stream_options":   `{"model":"m","messages":[{"role":"user","content":"Löss \"a\" \\ /\n"}],"seed":[1,{"b":"x","a":2}],"stre\u0061m_options":{"include_usage":true},"stream":false}`,
+		"stream last, too": `{"model":"m","messages":[{"role":"user","content":"Löss \"a\" \\ /\n"}],"seed":[1,{"b":"x","a":2}],"stream":true}`,
+	} {
+		if mustKey(t, other) != mustKey(t, body) {
+			t.Errorf("%s: the key changed", name)
+		}
+	}
+	if mustKey(t, `{"a":"\ud83d\ude00"}`) != mustKey(t, `{"a":"😀"}`) {
+		t.Error("a surrogate pair is not the character that it spells")
+	}
+}
+
+func TestKeyDiffers(t *testing.T) {
+	bodies := []string{
+		`{}`, `{"model":"m"}`, `{"model":"M"}`, `{"model":"m","seed":1}`, `{"model":"m","seed":1.0}`, `{"model":"m","seed":"1"}`,
+		`{"model":"m","seed":[1]}`, `{"model":"m","seed":[1,1]}`, `{"model":"m","seed":[11]}`,
+		`{"model":"m","seed":{"a":1,"b":2}}`, `{"model":"m","seed":{"b":2,"a":1}}`,
+		`{"model":"m","messages":[]}`, `{"model":"m","messages":[{}]}`, `{"model":"m","messages":{}}`,
+		`{"model":"m","messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}`,
+		`{"model":"m","messages":[{"role":"user","content":"b"},{"role":"user","content":"a"}]}`,
+		`{"model":"m","messages":[{"role":"user","content":"a b"}]}`,
+		`{"model":"m","messages":[{"role":"user","content":"a  b"}]}`,
+		`{"model":"m","messages":[{"role":"user","content":["a","b"]}]}`,
+		`{"model":"m","messages":[{"role":"user","content":["a\",\"b"]}]}`,
+		`{"model":"m","messages":[{"role":"user","content":{"stream":true}}]}`,
+		`{"model":"m","messages":[{"role":"user","stream":true}]}`,
+		`{"model":"\ud800"}`, `{"model":"\ud801"}`, `{"model":"\ufffd"}`, `{"model":"\udc00\ud800"}`, `{"model":"\u0000"}`, `{"model":"\\u0000"}`,
+		`{"model":"a\\"}`, `{"model":"a\""}`, `{"model":"m","stream_option":1}`,
+	}
+	seen := map[[32]byte]string{}
+	for _, b := range bodies {
+		k := mustKey(t, b)
+		if other, ok := seen[k]; ok {
+			t.Errorf("one key for %s and %s", other, b)
+		}
+		seen[k] = b
+	}
+}
+
+func TestKeyNeedsAnObject(t *testing.T) {
+	for _, body := range []string{"", " ", "null", "[]", `"x"`, "{", `{"a"}`, `{"a":1,}`, `{"a":1}{}`, `{"a":1} x`, `{"messages":[{]}`, "{\"a\":\"\x01\"}", `{"a":"\q"}`, `{"a":01}`} {
+		if k, err := Key([]byte(body)); err == nil {
+			t.Errorf("Key(%q) = %x, want an error", body, k[:4])
+		}
+	}
+}
+
+// spelled writes a generated value in a way of its own: other white space, other escapes, other member order where
+// the key does not see it.
+type spelled struct {
+	rnd *rand.Rand
+	b   bytes.Buffer
+}
+
+func (s *spelled) space() { s.b.WriteString([]string{"", "", " ", "\t", "\r\n", "  "}[s.rnd.IntN(6)]) }
+
+func (s *spelled) str(v string) {
+	s.b.WriteByte('"')
+	for _, r := range v {
+		switch {
+		case r == '"' || r == '\\' || r < ' ' || r < 0x10000 && s.rnd.IntN(3) == 0:
+			fmt.Fprintf(&s.b, []string{`\u%04x`, `\u%04X`}[s.rnd.IntN(2)], r)
+		default:
+			s.b.WriteRune(r)
+		}
+	}
+	s.b.WriteByte('"')
+}
+
+type member struct {
+	name  string
+	value any
+}
+
+// write takes a string, a raw number (json), a []any or a []member; depth 0 is the body, 1 its messages, 2 a message.
+func (s *spelled) write(v any, depth int, messages bool) {
+	s.space()
+	defer s.space()
+	switch v := v.(type) {
+	case string:
+		s.str(v)
+	case int:
+		fmt.Fprint(&s.b, v)
+	case []any:
+		s.b.WriteByte('[')
+		for i, e := range v {
+			if i > 0 {
+				s.b.WriteByte(',')
+			}
+			s.write(e, depth+1, messages)
+		}
+		s.b.WriteByte(']')
+	case []member:
+		order := make([]int, len(v))
+		for i := range order {
+			order[i] = i
+		}
+		if depth == 0 || depth == 2 && messages {
+			order = s.rnd.Perm(len(v))
+		}
+		s.b.WriteByte('{')
+		for i, o := range order {
+			if i > 0 {
+				s.b.WriteByte(',')
+			}
+			s.space()
+			s.str(v[o].name)
+			s.space()
+			s.b.WriteByte(':')
+			s.write(v[o].value, depth+1, depth == 0 && v[o].name == "messages" || messages)
+		}
+		s.b.WriteByte('}')
+	}
+}
+
+func spell(v any, seed uint64) string {
+	s := &spelled{rnd: rand.New(rand.NewPCG(seed, 1))}
+	s.write(v, 0, false)
+	return s.b.String()
+}
+
+func genValue(depth int) *rapid.Generator[any] {
+	return rapid.Custom(func(t *rapid.T) any {
+		switch n := rapid.IntRange(0, 5).Draw(t, "kind"); {
+		case n <= 2 || depth == 0:
+			return rapid.String().Draw(t, "string")
+		case n == 3:
+			return rapid.IntRange(-5, 99).Draw(t, "number")
+		case n == 4:
+			return rapid.SliceOfN(genValue(depth-1), 0, 3).Draw(t, "array")
+		}
+		return genMembers(depth-1).Draw(t, "object")
+	})
+}
+
+func genMembers(depth int) *rapid.Generator[[]member] {
+	return rapid.Custom(func(t *rapid.T) []member {
+		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-e"\\é]{1,3}`), 0, 4, rapid.ID[string]).Draw(t, "names")
+		var m []member
+		for _, n := range names {
+			m = append(m, member{n, genValue(depth).Draw(t, "value")})
+		}
+		return m
+	})
+}
+
+func genRequest() *rapid.Generator[[]member] {
+	return rapid.Custom(func(t *rapid.T) []member {
+		messages := []any{}
+		for _, m := range rapid.SliceOfN(genMembers(2), 1, 3).Draw(t, "messages") {
+			messages = append(messages, m)
+		}
+		return append(genMembers(2).Draw(t, "body"), member{"messages", messages})
+	})
+}
+
+// Spelling a request anew keeps its key; changing any one value of it does not.
+func TestKeyProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		req := genRequest().Draw(t, "request")
+		a := spell(req, rapid.Uint64().Draw(t, "seed"))
+		b := spell(req, rapid.Uint64().Draw(t, "other seed"))
+		ka, err := Key([]byte(a))
+		kb, err2 := Key([]byte(b))
+		if err != nil || err2 != nil || ka != kb {
+			t.Fatalf("two spellings of a request, two keys (%v, %v):\n%s\n%s", err, err2, a, b)
+		}
+		changed := append([]member{}, req...)
+		i := rapid.IntRange(0, len(req)-1).Draw(t, "change")
+		changed[i].value = []any{changed[i].value}
+		if k, _ := Key([]byte(spell(changed, 7))); k == ka {
+			t.Fatalf("one key for\n%s\n%s", a, spell(changed, 7))
+		}
+	})
+}
+
+// What Key says of bytes from anywhere: an error or a key that the same request spelled without white space shares.
+func FuzzKey(f *testing.F) {
+	for _, s := range []string{`{}`, `{"messages":[{"role":"user","content":"\ud800\u0041"}],"a":[1, 2]}`, `{"a":"\`, `{"messages":[1,{}]}`, `{"a":"\ud83d\u`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		k, err := Key(body)
+		if err != nil {
+			return
+		}
+		again, err := Key(bytes.Join([][]byte{[]byte(" \n"), body, []byte("\t")}, nil))
+		if err != nil || again != k {
+			t.Fatalf("white space around the body: %v, same key: %v", err, again == k)
+		}
+	})
+}
+
+func BenchmarkKey(b *testing.B) {
+	body := []byte(`{"model":"llama-3.1-8b","messages":[{"role":"system","content":"You are a terse geographer."},{"role":"user","content":"Name a river of France that ends in the sea."}],"max_tokens":20,"temperature":0.2}`)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Key(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestKeyOfManyMembers(t *testing.T) {
+	var up, down strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&up, `,"k%d":%d`, i, i)
+		fmt.Fprintf(&down, `,"k%d":%d`, 4999-i, 4999-i)
+	}
+	if mustKey(t, "{"+up.String()[1:]+"}") != mustKey(t, "{"+down.String()[1:]+"}") {
+		t.Error("the order of 5,000 members shows in the key")
+	}
+}
