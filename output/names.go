@@ -1,0 +1,119 @@
+package output
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Format is the encoding of a file.
+type Format string
+
+// The encodings. JSONL is the default.
+const (
+	JSONL Format = "jsonl"
+	CSV   Format = "csv"
+)
+
+// Shape is what a row looks like.
+type Shape string
+
+// The shapes. Flat is the default, and the only one that CSV has.
+const (
+	Flat   Shape = "flat"
+	OpenAI Shape = "openai"
+	Chat   Shape = "chat"
+)
+
+// Stdout as a results file is standard output.
+const Stdout = "-"
+
+// Files names the three files of an output. Results may be Stdout.
+type Files struct{ Results, Errors, Usage string }
+
+// ParseFormat reads the value of --format; "" stays "", which leaves the choice to Names.
+func ParseFormat(s string) (Format, error) {
+	switch f := Format(strings.ToLower(s)); f {
+	case "", JSONL, CSV:
+		return f, nil
+	}
+	return "", &RefusedError{Problem: "format " + printable(s) + " is not known", Hint: "use --format jsonl or --format csv"}
+}
+
+// ParseShape reads the value of --shape; "" stays "".
+func ParseShape(s string) (Shape, error) {
+	switch sh := Shape(strings.ToLower(s)); sh {
+	case "", Flat, OpenAI, Chat:
+		return sh, nil
+	}
+	return "", &RefusedError{Problem: "shape " + printable(s) + " is not known", Hint: "use --shape flat, openai or chat"}
+}
+
+// Names says where the files of a job file go and in which format. out is the value of -o, "" for the default names
+// beside the job file; format is that of --format, "" to go by out's extension.
+//
+// With out "-" the results go to standard output alone; errors and usage keep their default names, since a failure that
+// nobody asked for must not get lost between the rows of a pipe.
+func Names(jobFile, out string, format Format) (Files, Format, error) {
+	if out == "" || out == Stdout {
+		if format == "" {
+			format = JSONL
+		}
+		stem := defaultStem(jobFile)
+		ext := "." + string(format)
+		files := Files{stem + ".results" + ext, stem + ".errors" + ext, stem + ".usage" + ext}
+		if out == Stdout {
+			files.Results = Stdout
+		}
+		return files, format, nil
+	}
+	if os.IsPathSeparator(out[len(out)-1]) {
+		return Files{}, "", &RefusedError{Path: out, Problem: "is a folder", Hint: "name a file in it with -o"}
+	}
+	stem, ext := splitExt(out)
+	if format == "" {
+		var err error
+		if format, err = formatOf(out, ext); err != nil {
+			return Files{}, "", err
+		}
+	}
+	return Files{out, stem + ".errors" + ext, stem + ".usage" + ext}, format, nil
+}
+
+// formatOf goes by the extension. An extension that promises another encoding is refused: JSONL under the name of
+// a gzip file would be found out late, by somebody else.
+func formatOf(out, ext string) (Format, error) {
+	ext = strings.ToLower(ext)
+	switch {
+	case ext == ".csv":
+		return CSV, nil
+	case slices.Contains([]string{".gz", ".zst", ".bz2", ".xz", ".zip", ".parquet", ".xlsx", ".tsv"}, ext):
+		return "", &RefusedError{Path: out, Problem: "batch does not write " + ext + " files",
+			Hint: "use a name that ends in .jsonl or .csv, or -o - and a pipe"}
+	}
+	return JSONL, nil
+}
+
+// defaultStem is the job file's path without .batch.db, or without its extension.
+func defaultStem(jobFile string) string {
+	dir, base := filepath.Split(jobFile)
+	stem, ok := strings.CutSuffix(base, ".batch.db")
+	if !ok {
+		stem, _ = splitExt(base)
+	}
+	if stem == "" {
+		stem = base
+	}
+	return dir + stem
+}
+
+// splitExt cuts the extension off a path. The dot of a hidden file begins a name, not an extension.
+func splitExt(path string) (stem, ext string) {
+	dir, base := filepath.Split(path)
+	ext = filepath.Ext(base)
+	if ext == base || ext == "." {
+		ext = ""
+	}
+	return dir + strings.TrimSuffix(base, ext), ext
+}
