@@ -63,7 +63,7 @@ type Outcome struct {
 	RunAfter                time.Time
 	Used, Timeouts, Limited int
 	Generation              int
-	Last                    bool // claim it after all others
+	Last                    bool // claim it after all others; RunAfter is zero then
 }
 
 // Want says what a turn may claim.
@@ -279,15 +279,11 @@ func (s *Store) claim(ctx context.Context, want Want) (Turned, error) {
 	return t, err
 }
 
-// nextDue asks each half of the index for its first row: over both at once SQLite would read every waiting job.
+// nextDue is when the earliest waiting retry is due. The jobs that go last wait for the others, not for a time.
 func (s *Store) nextDue(ctx context.Context, ownOnly bool) (time.Time, error) {
 	st, err := s.stmt(ctx, `
-		SELECT min(due) FROM (
-		  SELECT min(run_after) AS due FROM jobs
-		  WHERE state = 'pending' AND position IS NOT NULL AND last = 0 AND run_after > 0 AND (run = ?1 OR ?2 = 0)
-		  UNION ALL
-		  SELECT min(run_after) FROM jobs
-		  WHERE state = 'pending' AND position IS NOT NULL AND last = 1 AND run_after > 0 AND run <> ?1 AND ?2 = 0)`)
+		SELECT min(run_after) FROM jobs
+		WHERE state = 'pending' AND position IS NOT NULL AND last = 0 AND run_after > 0 AND (run = ?1 OR ?2 = 0)`)
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -1,0 +1,203 @@
+package runner
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"batch/runner/chat"
+)
+
+// gate decides when the next call may go out. Every call passes it, one at a time: while a rate limit, the pace or an
+// outage holds the first in line, the others wait behind it. Nobody's wait for a slot counts as time of a call.
+type gate struct {
+	turn   chan struct{} // held by the one call that is first in line
+	ending chan struct{} // closed when the run stops
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and made anew when a wait may have become shorter or needless
+	stop     *Stop
+	inFlight int
+	tokens   int64 // estimated, of the calls in flight
+	waiting  Waiting
+
+	pause    pause
+	outage   outage
+	pace     pace
+	requests quota
+	used     quota // tokens
+}
+
+// Waiting says what holds the calls back; Why is empty while nothing does.
+type Waiting struct {
+	Why   string
+	Until time.Time
+}
+
+func newGate(opt Options) *gate {
+	return &gate{
+		turn:    make(chan struct{}, 1),
+		ending:  make(chan struct{}),
+		changed: make(chan struct{}),
+		pause:   pause{until: opt.NotBefore, maxWait: opt.MaxWait, spread: opt.Concurrency},
+		outage:  outage{maxWait: opt.MaxWait},
+		pace:    pace{rpm: opt.RPM, tpm: opt.TPM},
+	}
+}
+
+// pass is a call's permission, to be given back by leave.
+type pass struct {
+	started time.Time
+	tokens  int64 // reserved
+	probe   bool
+}
+
+// enter waits until the call may go out. ok is false when the run stops instead: nothing may be sent then.
+func (g *gate) enter(ctx context.Context, tokens int64) (p pass, ok bool) {
+	select {
+	case g.turn <- struct{}{}:
+	case <-ctx.Done():
+		return pass{}, false
+	}
+	defer func() { <-g.turn }()
+	for {
+		g.mu.Lock()
+		now := time.Now()
+		wait := g.next(now, tokens)
+		g.waiting = wait
+		if g.stop != nil || ctx.Err() != nil {
+			g.mu.Unlock()
+			return pass{}, false
+		}
+		if wait.Why == "" {
+			p = g.open(now, tokens)
+			g.mu.Unlock()
+			return p, true
+		}
+		changed := g.changed
+		g.mu.Unlock()
+		sleep(ctx, wait.Until.Sub(now), changed)
+	}
+}
+
+// sleep ends after d, or earlier when changed is closed or ctx ends; a negative d waits for these alone.
+func sleep(ctx context.Context, d time.Duration, changed <-chan struct{}) {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-ctx.Done():
+	}
+}
+
+// next says what the first in line has to wait for; it may stop the run when that wait has become too long.
+func (g *gate) next(now time.Time, tokens int64) Waiting {
+	if until, stop := g.outage.next(now); stop != nil {
+		g.stopLocked(stop)
+		return Waiting{}
+	} else if until.After(now) {
+		return Waiting{"provider down", until}
+	}
+	if until := g.pause.next(now); until.After(now) {
+		return Waiting{"rate limit", until}
+	}
+	if until := g.requests.next(now, int64(g.inFlight), 1); until.After(now) {
+		return Waiting{"rate limit", until}
+	}
+	if until := g.used.next(now, g.tokens, tokens); until.After(now) {
+		return Waiting{"rate limit", until}
+	}
+	if until := g.pace.next(now); until.After(now) {
+		return Waiting{"pace", until}
+	}
+	return Waiting{}
+}
+
+func (g *gate) open(now time.Time, tokens int64) pass {
+	reserved := g.pace.take(now, tokens)
+	g.pause.take(now)
+	g.inFlight++
+	g.tokens += reserved
+	return pass{started: now, tokens: reserved, probe: g.outage.take()}
+}
+
+// leave counts a call out and learns from its answer what the limits are.
+func (g *gate) leave(p pass, res *chat.Result) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inFlight--
+	g.tokens -= p.tokens
+	g.requests.learn(p.started, res.Limits.Requests)
+	g.used.learn(p.started, res.Limits.Tokens)
+	g.pace.settle(p.tokens, res)
+	g.outage.observe(time.Now(), p, res)
+	g.wake()
+}
+
+// hold pauses every call until the time given, or the default of the episode when it is zero; it reports the end of the pause and
+// whether this was a new episode of rate limiting.
+func (g *gate) hold(p pass, wait chat.Wait, random float64) (until time.Time, episode int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	until, episode, stop := g.pause.begin(time.Now(), p.started, wait, random)
+	if stop != nil {
+		g.stopLocked(stop)
+	}
+	g.wake()
+	return until, episode
+}
+
+// answered notes that a job got its answer.
+func (g *gate) answered() {
+	g.mu.Lock()
+	g.pause.answered()
+	g.mu.Unlock()
+}
+
+// close stops the run: from now on nothing goes out. The first cause stays.
+func (g *gate) close(stop *Stop) {
+	g.mu.Lock()
+	g.stopLocked(stop)
+	g.mu.Unlock()
+}
+
+func (g *gate) stopLocked(stop *Stop) {
+	if g.stop == nil {
+		g.stop = stop
+		close(g.ending)
+		g.wake()
+	}
+}
+
+func (g *gate) wake() {
+	close(g.changed)
+	g.changed = make(chan struct{})
+}
+
+// stopped is the run's early end, or nil.
+func (g *gate) stopped() *Stop {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stop
+}
+
+// down says that the provider seems to be down.
+func (g *gate) down() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.outage.on()
+}
+
+// paused is the end of the present pause, zero when there is none.
+func (g *gate) paused() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.pause.until
+}
+
+func (g *gate) status() (inFlight int, w Waiting) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inFlight, g.waiting
+}

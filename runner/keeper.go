@@ -1,0 +1,184 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"batch/store"
+)
+
+// memory bounds the claimed bodies and the answers that are not yet saved, together.
+const memory = 256 << 20
+
+// claimedAhead is how many jobs more than workers are claimed, so that a worker need not wait for a commit.
+func claimedAhead(concurrency int) int { return max(4, concurrency/2) }
+
+// keeper is the one goroutine that writes the job file: it saves the outcomes that have gathered and claims the next jobs in one
+// transaction, and hands those to the pool.
+type keeper struct {
+	*Runner
+	giveUp context.CancelFunc // of the calls in flight
+
+	out     map[int64]int64 // claimed and not yet back: body bytes by attempt
+	bytes   int64           // of these, and of answers not yet saved
+	unsaved []store.Outcome
+	claimed int       // jobs new to this run, counted against the limit
+	due     time.Time // of the next waiting retry
+	drained bool      // the last turn found nothing to claim now
+	pauseAt time.Time // the pause that was saved last
+	err     error     // of the job file; nothing is claimed any more
+}
+
+func (k *keeper) keep(ctx context.Context) error {
+	k.out = make(map[int64]int64)
+	for {
+		k.turn(ctx)
+		if k.finished() {
+			return k.finish(ctx)
+		}
+		k.gather()
+	}
+}
+
+// finished says, after a turn, that nothing is out and nothing more will be claimed.
+func (k *keeper) finished() bool {
+	return len(k.out) == 0 && (k.gate.stopped() != nil || k.drained && k.due.IsZero())
+}
+
+// turn saves and claims.
+func (k *keeper) turn(ctx context.Context) {
+	if k.err != nil {
+		return
+	}
+	want := k.want()
+	if want.Jobs == 0 && len(k.unsaved) == 0 {
+		return
+	}
+	turned, err := k.store.Turn(ctx, k.unsaved, k.pause(), want)
+	if err != nil {
+		// What was saved is not known. The calls in flight are being paid for: wait for them, then try once more.
+		k.err = err
+		k.gate.close(&Stop{Cause: Storage, Message: err.Error()})
+		return
+	}
+	k.saved()
+	k.claimed += turned.New
+	k.due, k.drained = turned.NextDue, len(turned.Claims) < want.Jobs
+	for _, c := range turned.Claims {
+		k.out[c.Attempt] = int64(len(c.Body))
+		k.bytes += int64(len(c.Body))
+		k.queue <- c // has room for all that may be out
+	}
+}
+
+// want is what may be claimed now: nothing while the run stops or the pool is paused.
+func (k *keeper) want() store.Want {
+	now := time.Now()
+	stop := k.gate.stopped()
+	if stop != nil || k.gate.paused().After(now) {
+		return store.Want{Now: now}
+	}
+	w := store.Want{Jobs: cap(k.queue) - len(k.out), Bytes: memory - k.bytes, Now: now}
+	w.New = w.Jobs
+	if k.opt.Limit > 0 {
+		w.New = min(w.New, k.opt.Limit-k.claimed)
+	}
+	if w.Bytes <= 0 && len(k.out) > 0 {
+		w.Jobs = 0
+	}
+	w.Bytes = max(w.Bytes, 1)
+	return w
+}
+
+// pause is the pool's wait, where it has changed since it was last saved.
+func (k *keeper) pause() *store.Pause {
+	until := k.gate.paused()
+	if k.opt.Endpoint == "" || until.Equal(k.pauseAt) {
+		return nil
+	}
+	k.pauseAt = until
+	return &store.Pause{Endpoint: k.opt.Endpoint, Until: until, Reason: "rate limit"}
+}
+
+func (k *keeper) saved() {
+	k.count(k.unsaved)
+	for i := range k.unsaved {
+		k.bytes -= int64(len(k.unsaved[i].Response))
+		k.unsaved[i] = store.Outcome{}
+	}
+	k.unsaved = k.unsaved[:0]
+}
+
+// gather waits until there is something to do and takes every outcome that has come.
+func (k *keeper) gather() {
+	stop := k.gate.stopped()
+	ending := k.gate.ending
+	if stop != nil {
+		ending = nil
+	}
+	var alarm <-chan time.Time
+	if wake := k.wakeAt(stop); !wake.IsZero() {
+		timer := time.NewTimer(time.Until(wake))
+		defer timer.Stop()
+		alarm = timer.C
+		if len(k.out) == 0 {
+			k.idle.Store(wake.UnixNano())
+			defer k.idle.Store(0)
+		}
+	}
+	select {
+	case o := <-k.ended:
+		k.take(o)
+	case <-alarm:
+		if stop != nil {
+			k.giveUp()
+		}
+	case <-ending:
+	}
+	for {
+		select {
+		case o := <-k.ended:
+			k.take(o)
+		default:
+			return
+		}
+	}
+}
+
+// wakeAt is when something other than an outcome has to be done, zero for never: the grace time ends, the pause of the pool, or the
+// wait of the next retry.
+func (k *keeper) wakeAt(stop *Stop) time.Time {
+	if stop != nil {
+		k.grace.CompareAndSwap(0, time.Now().Add(k.opt.Grace).UnixNano())
+		return time.Unix(0, k.grace.Load())
+	}
+	if len(k.out) == cap(k.queue) {
+		return time.Time{}
+	}
+	if until := k.gate.paused(); until.After(time.Now()) {
+		return until
+	}
+	return k.due
+}
+
+func (k *keeper) take(o store.Outcome) {
+	k.bytes += int64(len(o.Response)) - k.out[o.Attempt]
+	delete(k.out, o.Attempt)
+	k.unsaved = append(k.unsaved, o)
+}
+
+// finish makes the last transaction: what a stop takes back, and what could not be saved before.
+func (k *keeper) finish(ctx context.Context) error {
+	outs := append(k.unsaved, k.judge.takeBack(k.gate.stopped())...)
+	if len(outs) == 0 {
+		return k.err
+	}
+	_, err := k.store.Turn(ctx, outs, nil, store.Want{})
+	if k.err != nil {
+		return k.err // an outcome that the failed transaction had saved after all is refused now: no harm
+	}
+	if err == nil {
+		k.count(outs)
+	}
+	return err
+}

@@ -1,0 +1,106 @@
+package runner
+
+import (
+	"time"
+
+	"batch/runner/chat"
+)
+
+// pace spaces the calls evenly under the user's own --rpm and --tpm, with a burst of one: the next call may go when the last
+// one's share of the minute has passed.
+type pace struct {
+	rpm, tpm float64 // 0 is no limit
+
+	request time.Time // when the next request may go
+	token   time.Time // when the tokens promised so far are paid off
+
+	answers, spent int64 // answers seen, and their tokens beyond the estimated prompt
+}
+
+func (p *pace) next(now time.Time) time.Time {
+	if p.token.After(p.request) {
+		return p.token
+	}
+	return p.request
+}
+
+// take charges a call and returns the tokens reserved for it: its prompt and what an answer has cost so far.
+func (p *pace) take(now time.Time, prompt int64) int64 {
+	if p.answers > 0 {
+		prompt += p.spent / p.answers
+	}
+	if p.rpm > 0 {
+		p.request = latest(p.request, now).Add(time.Duration(float64(time.Minute) / p.rpm))
+	}
+	p.charge(now, prompt)
+	return prompt
+}
+
+// settle puts what a call really used in the place of what was reserved.
+func (p *pace) settle(reserved int64, res *chat.Result) {
+	usage := res.Answer.Usage
+	if !usage.Known {
+		return
+	}
+	p.answers++
+	p.spent += max(usage.Completion, 0)
+	p.charge(time.Time{}, usage.Total-reserved)
+}
+
+func (p *pace) charge(now time.Time, tokens int64) {
+	if p.tpm > 0 {
+		p.token = latest(p.token, now).Add(time.Duration(float64(tokens) / p.tpm * float64(time.Minute)))
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// quota is one dimension of the server's own limits, as its newest answer stated it. While what remains less what is in
+// flight is used up, nothing goes out before the stated reset; then the knowledge is void until the next answer.
+type quota struct {
+	known     bool
+	seen      time.Time // start of the call whose answer it is from
+	remaining int64
+	reset     time.Time
+	probed    time.Time
+}
+
+// probeEvery bounds the wait for a reset that may be a lie: the API is asked again.
+const probeEvery = time.Minute
+
+func (q *quota) learn(started time.Time, l chat.Limit) {
+	if !l.HasRemaining || !l.HasReset || started.Before(q.seen) {
+		return
+	}
+	q.known, q.seen, q.remaining, q.reset = true, started, l.Remaining, l.Reset
+	q.probed = time.Now()
+}
+
+// next is when a call that needs so much may go out.
+func (q *quota) next(now time.Time, inFlight, need int64) time.Time {
+	if !q.known {
+		return time.Time{}
+	}
+	if !q.reset.After(now) {
+		q.known = false
+		return time.Time{}
+	}
+	left := q.remaining - inFlight
+	if left >= need || inFlight == 0 && q.remaining > 0 { // a call larger than the whole limit goes out alone
+		return time.Time{}
+	}
+	probe := q.probed.Add(probeEvery)
+	if inFlight > 0 || !probe.Before(q.reset) {
+		return q.reset
+	}
+	if probe.After(now) {
+		return probe
+	}
+	q.probed = now
+	return time.Time{}
+}

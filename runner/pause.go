@@ -1,0 +1,80 @@
+package runner
+
+import (
+	"fmt"
+	"time"
+
+	"batch/runner/chat"
+)
+
+// pause is the pool's wait after a 429. The answers of all calls that were out when it began belong to one episode.
+type pause struct {
+	maxWait time.Duration
+	spread  int // calls that are spread over a second after a pause, so that it does not end in a stampede
+
+	began, until time.Time
+	episodes     int       // since a job was last answered
+	since        time.Time // of the first 429 since then
+
+	left  int       // calls still to be spread
+	after time.Time // when the next of them may go
+}
+
+// next is when a call may go out.
+func (p *pause) next(now time.Time) time.Time {
+	if p.until.After(now) {
+		return p.until
+	}
+	if p.left > 0 {
+		return p.after
+	}
+	return time.Time{}
+}
+
+// take notes that a call goes out.
+func (p *pause) take(now time.Time) {
+	if p.left > 0 {
+		p.left--
+		p.after = now.Add(time.Second / time.Duration(max(p.spread, 1)))
+	}
+}
+
+// begin takes a 429 of a call that started at started. It returns the end of the pause, the number of the episode since the last
+// answer (0 when the call belongs to an episode that is on already), and a Stop when the wait is too long.
+func (p *pause) begin(now, started time.Time, wait chat.Wait, random float64) (until time.Time, episode int, stop *Stop) {
+	if p.since.IsZero() {
+		p.since = now
+	}
+	if !p.began.IsZero() && !started.After(p.began) {
+		if wait.Known && wait.Until.After(p.until) { // never earlier than the server asked
+			p.until = wait.Until
+		}
+		return p.until, 0, p.tooLong(now)
+	}
+	p.episodes++
+	p.began = now
+	p.until = now.Add(backoff(p.episodes, random))
+	if wait.Known {
+		p.until = wait.Until
+	}
+	p.left = p.spread
+	return p.until, p.episodes, p.tooLong(now)
+}
+
+func (p *pause) tooLong(now time.Time) *Stop {
+	stop := &Stop{Cause: RateLimit, Status: 429, Until: p.until}
+	switch {
+	case p.until.Sub(now) > p.maxWait:
+		stop.Message = fmt.Sprintf("the API asks to wait %s, longer than %s", p.until.Sub(now).Round(time.Second), p.maxWait)
+	case now.Sub(p.since) > p.maxWait:
+		stop.Message = fmt.Sprintf("nothing but rate limit errors for %s", p.maxWait)
+	default:
+		return nil
+	}
+	return stop
+}
+
+// answered ends the count of episodes: the API does work.
+func (p *pause) answered() {
+	p.episodes, p.since = 0, time.Time{}
+}

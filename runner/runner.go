@@ -1,0 +1,192 @@
+// Package runner drains a job file: it claims jobs, sends them through a bounded pool of workers, retries what is worth
+// retrying and stops when going on would only cost money. It knows neither files nor terminals; main tells it what to do and
+// asks it how it stands.
+//
+//	[job file] --claim--> keeper --queue--> worker --gate--> API --judge--> keeper --commit--> [job file]
+//
+// One goroutine, the keeper, owns the job file. The workers own the calls. What may go out and when, the gate decides; what
+// an answer means, the judge.
+package runner
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"batch/runner/chat"
+	"batch/store"
+)
+
+// Caller makes one attempt.
+type Caller interface {
+	Do(ctx context.Context, call chat.Call) chat.Result
+}
+
+// Store is what a run needs of the job file.
+type Store interface {
+	Turn(ctx context.Context, outcomes []store.Outcome, pause *store.Pause, want store.Want) (store.Turned, error)
+}
+
+// Options say how to drain.
+type Options struct {
+	Concurrency int           // workers; 16 by default
+	Limit       int           // jobs to claim at most, 0 for all
+	RPM, TPM    float64       // the user's own pace, requests and tokens a minute; 0 is none
+	MaxAttempts int           // attempts of a job with an unknown outcome; 8 by default
+	MaxWait     time.Duration // longest wait for a rate limit or a provider that is down; 10 min by default
+	Grace       time.Duration // how long calls in flight are waited for once the run stops; 10 min by default
+	KeepGoing   bool          // no stop after 20 equal failures
+
+	Endpoint       string    // for the pause that is kept in the job file
+	NotBefore      time.Time // a pause of the run before
+	AllowSimulated bool      // answers of a practice server are welcome
+
+	Random func() float64 // for jitter; in [0, 1)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Concurrency <= 0 {
+		o.Concurrency = 16
+	}
+	if o.MaxAttempts <= 0 {
+		o.MaxAttempts = 8
+	}
+	if o.MaxWait <= 0 {
+		o.MaxWait = 10 * time.Minute
+	}
+	if o.Grace <= 0 {
+		o.Grace = 10 * time.Minute
+	}
+	if limit := time.Now().Add(o.MaxWait); o.NotBefore.After(limit) { // a clock that was wrong must not hold us for ever
+		o.NotBefore = limit
+	}
+	return o
+}
+
+// Runner drains one job file once.
+type Runner struct {
+	store  Store
+	caller Caller
+	opt    Options
+	gate   *gate
+	judge  *judge
+
+	queue chan store.Claim
+	ended chan store.Outcome
+
+	grace    atomic.Int64 // the end of the grace time in Unix nanoseconds, once the run stops
+	done     atomic.Int64
+	failed   atomic.Int64
+	retried  atomic.Int64
+	prompt   atomic.Int64
+	answered atomic.Int64 // completion tokens
+	idle     atomic.Int64 // when the keeper's own wait for the next retry ends, in Unix nanoseconds
+}
+
+// New prepares a run.
+func New(st Store, caller Caller, opt Options) *Runner {
+	opt = opt.withDefaults()
+	g := newGate(opt)
+	ahead := claimedAhead(opt.Concurrency)
+	return &Runner{
+		store: st, caller: caller, opt: opt, gate: g, judge: newJudge(g, opt),
+		queue: make(chan store.Claim, opt.Concurrency+ahead),
+		ended: make(chan store.Outcome, opt.Concurrency+ahead),
+	}
+}
+
+// Summary is what a run did.
+type Summary struct {
+	Done, Failed int64 // jobs, in this run
+	Retried      int64 // attempts that gave their job back for later
+	Stop         *Stop // nil when no job is left to claim
+}
+
+// Run drains until no job is left, or something stops it. It returns when every goroutine has ended and every outcome is
+// saved; an error is the job file's. Cancelling ctx gives up the calls in flight at once; Stop waits for them.
+func (r *Runner) Run(ctx context.Context) (Summary, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var pool errgroup.Group
+	for range r.opt.Concurrency {
+		pool.Go(func() error {
+			r.work(ctx)
+			return nil
+		})
+	}
+	k := keeper{Runner: r, giveUp: cancel}
+	err := k.keep(ctx)
+	close(r.queue)
+	pool.Wait()
+	return Summary{Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(), Stop: r.gate.stopped()}, err
+}
+
+// Stop ends the run gently: nothing more goes out, and calls in flight, which are being paid for, are waited for until grace has passed.
+func (r *Runner) Stop(grace time.Duration) {
+	r.grace.CompareAndSwap(0, time.Now().Add(grace).UnixNano())
+	r.gate.close(&Stop{Cause: Interrupt})
+}
+
+// work makes the calls of one worker.
+func (r *Runner) work(ctx context.Context) {
+	for c := range r.queue {
+		r.ended <- r.attempt(ctx, &c)
+	}
+}
+
+func (r *Runner) attempt(ctx context.Context, c *store.Claim) store.Outcome {
+	p, ok := r.gate.enter(ctx, c.Tokens)
+	if !ok {
+		return store.Outcome{Job: c.Job, Attempt: c.Attempt, Arrow: store.HandBack}
+	}
+	res := r.caller.Do(ctx, chat.Call{Body: c.Body, IdempotencyKey: c.IdempotencyKey})
+	return r.judge.judge(c, p, &res)
+}
+
+// Progress is how a run stands. What it counts as done is saved.
+type Progress struct {
+	Done, Failed, Retried      int64
+	PromptTokens, AnswerTokens int64 // reported
+	InFlight                   int
+	Waiting                    Waiting
+	Stop                       *Stop     // set once the run is ending
+	GraceEnds                  time.Time // when calls in flight will be given up; zero while the run goes on
+}
+
+// Progress may be asked at any time, from any goroutine.
+func (r *Runner) Progress() Progress {
+	p := Progress{
+		Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(),
+		PromptTokens: r.prompt.Load(), AnswerTokens: r.answered.Load(),
+	}
+	p.InFlight, p.Waiting = r.gate.status()
+	p.Stop = r.gate.stopped()
+	if idle := r.idle.Load(); idle != 0 && p.Waiting.Why == "" {
+		p.Waiting = Waiting{"retry", time.Unix(0, idle)}
+	}
+	if end := r.grace.Load(); end != 0 {
+		p.GraceEnds = time.Unix(0, end)
+	}
+	return p
+}
+
+// count adds what has just been saved.
+func (r *Runner) count(outs []store.Outcome) {
+	for i := range outs {
+		o := &outs[i]
+		switch o.Arrow {
+		case store.Complete:
+			r.done.Add(1)
+			r.prompt.Add(o.Usage.Prompt)
+			r.answered.Add(o.Usage.Completion)
+		case store.Fail:
+			r.failed.Add(1)
+		case store.TakeBack:
+			r.failed.Add(-1)
+		case store.Retry:
+			r.retried.Add(1)
+		}
+	}
+}
