@@ -136,6 +136,9 @@ func checkOwner(path string, outs []store.Output, force bool) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	if errors.Is(err, syscall.ENAMETOOLONG) {
+		return &RefusedError{path, "its name is too long", "choose another name with -o"}
+	}
 	if err != nil {
 		return &RefusedError{path, "cannot be looked at: " + cause(err).Error(), "choose another name with -o"}
 	}
@@ -164,11 +167,7 @@ func probe(path string) error {
 	}
 	f, err := create(path)
 	if err != nil {
-		problem := "its folder cannot be written to: " + cause(err).Error()
-		if errors.Is(err, syscall.ENAMETOOLONG) {
-			problem = "its name is too long"
-		}
-		return &RefusedError{path, problem, "choose another name with -o"}
+		return &RefusedError{path, "its folder cannot be written to: " + cause(err).Error(), "choose another name with -o"}
 	}
 	f.discard()
 	return nil

@@ -1,0 +1,361 @@
+package output
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"batch/store"
+)
+
+var errFault = errors.New("the disk is gone")
+
+// O3: whichever operation fails, each file is the old one or the new one, whole; no temporary file is left; and what
+// stands is still ours, so that the next Write repairs it without force.
+func TestEveryFailure(t *testing.T) {
+	_, now := write(t, story(), Options{})
+	old := [3]string{}
+	for n := 1; ; n++ {
+		_, files, opt := setup(t)
+		led := &ledger{}
+		before := story()
+		before.rows = before.rows[4:] // only failures, other totals
+		before.totals = before.totals[:1]
+		if _, err := Write(t.Context(), before, led, files, opt); err != nil {
+			t.Fatal(err)
+		}
+		old = texts(t, files)
+		var op string
+		calls := 0
+		opt.fault = func(name string) error {
+			if calls++; calls == n {
+				op = name
+				return errFault
+			}
+			return nil
+		}
+		_, err := Write(t.Context(), story(), led, files, opt)
+		if calls < n {
+			if err != nil || n < 10 {
+				t.Fatalf("after %d operations: %v", n-1, err)
+			}
+			break
+		}
+		if !errors.Is(err, errFault) {
+			t.Errorf("operation %d (%s): %v", n, op, err)
+		}
+		got := texts(t, files)
+		for i := range got {
+			if got[i] != old[i] && got[i] != now[i] {
+				t.Errorf("operation %d (%s) left a file that is neither old nor new:\n%s", n, op, got[i])
+			}
+		}
+		if op != "rename" && op != "sync folder" && cmp.Diff(old, got) != "" {
+			t.Errorf("operation %d (%s) changed a file before all were ready", n, op)
+		}
+		noTemporary(t, files)
+		opt.fault = nil
+		if _, err := Write(t.Context(), story(), led, files, opt); err != nil {
+			t.Errorf("after operation %d (%s) failed: %v", n, op, err)
+		}
+		if diff := cmp.Diff(now, texts(t, files)); diff != "" {
+			t.Errorf("after operation %d (%s) failed, written again:\n%s", n, op, diff)
+		}
+	}
+}
+
+func noTemporary(t *testing.T, files Files) {
+	t.Helper()
+	for _, name := range strings.Split(names(t, filepath.Dir(files.Usage)), "\n") {
+		if strings.HasSuffix(name, tempSuffix) {
+			t.Errorf("%s was left behind", name)
+		}
+	}
+}
+
+// A disk that is full in the middle of a large file, played by a limit on the size of files. The limit holds for all of
+// a process, so it is a child that runs into it.
+func TestDiskFull(t *testing.T) {
+	if os.Getenv("OUTPUT_TEST_DISK_FULL") == "" {
+		child := exec.Command(os.Args[0], "-test.run=^TestDiskFull$")
+		child.Env = append(os.Environ(), "OUTPUT_TEST_DISK_FULL=1")
+		if out, err := child.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	_, files, opt := setup(t)
+	led := &ledger{}
+	if _, err := Write(t.Context(), story(), led, files, opt); err != nil {
+		t.Fatal(err)
+	}
+	old := texts(t, files)
+	big := &source{}
+	for i := range 2000 {
+		big.rows = append(big.rows, done(i+1, `"q"`, `{"role":"assistant","content":"`+strings.Repeat("x", 500)+`"}`))
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	small := syscall.Rlimit{Cur: 512 << 10, Max: limit.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &small); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Write(t.Context(), big, led, files, opt)
+	if back := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); back != nil {
+		t.Fatal(back)
+	}
+	if !errors.Is(err, syscall.EFBIG) || !strings.HasPrefix(err.Error(), "write "+files.Results+": ") || strings.Contains(err.Error(), tempSuffix) {
+		t.Errorf("error: %v", err)
+	}
+	if diff := cmp.Diff(old, texts(t, files)); diff != "" {
+		t.Errorf("a failed write changed the files:\n%s", diff)
+	}
+	noTemporary(t, files)
+}
+
+// Reading fails in the middle: the same.
+func TestSourceFails(t *testing.T) {
+	for _, format := range []Format{JSONL, CSV} {
+		_, files, opt := setup(t)
+		opt.Format = format
+		src := story()
+		src.err = errFault
+		if _, err := Write(t.Context(), src, &ledger{}, files, opt); !errors.Is(err, errFault) {
+			t.Errorf("%s: %v", format, err)
+		}
+		if got := texts(t, files); got != [3]string{} {
+			t.Errorf("%s: files were written: %q", format, got)
+		}
+		noTemporary(t, files)
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+// P13: a reader that went away is told apart, and leaves no half of the other files.
+func TestStdoutClosed(t *testing.T) {
+	_, files, opt := setup(t)
+	files.Results, opt.Stdout = Stdout, brokenPipe{}
+	_, err := Write(t.Context(), story(), &ledger{}, files, opt)
+	if !errors.Is(err, syscall.EPIPE) || err.Error() != "write standard output: broken pipe" {
+		t.Error(err)
+	}
+	noTemporary(t, files)
+}
+
+// O11: an output is a function of the job file.
+func TestWriteTwice(t *testing.T) {
+	for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}} {
+		_, one := write(t, story(), opt)
+		_, two := write(t, story(), opt)
+		if diff := cmp.Diff(one, two); diff != "" {
+			t.Errorf("%v: written twice:\n%s", opt, diff)
+		}
+	}
+}
+
+// O6, O5: the rows of the two files are the rows of the input, once each and in order.
+func TestRowsInRowsOut(t *testing.T) {
+	for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}} {
+		rep, _ := write(t, story(), opt)
+		if got := rep.Written[0].Rows + rep.Written[1].Rows + rep.Pending; got != rep.Rows {
+			t.Errorf("%v: %d rows out, %d in", opt, got, rep.Rows)
+		}
+	}
+}
+
+// The errors file of the run before goes when nothing failed any more; somebody else's stays.
+func TestErrorsFileGoes(t *testing.T) {
+	good := &source{rows: story().rows[:1]}
+	t.Run("ours", func(t *testing.T) {
+		_, files, opt := setup(t)
+		led := &ledger{}
+		if _, err := Write(t.Context(), story(), led, files, opt); err != nil {
+			t.Fatal(err)
+		}
+		rep, err := Write(t.Context(), good, led, files, opt)
+		if err != nil || rep.Removed != files.Errors || len(rep.Written) != 2 || !rep.Complete {
+			t.Errorf("%+v, %v", rep, err)
+		}
+		if texts(t, files)[1] != "" {
+			t.Error("the errors file still stands")
+		}
+		if rep, err := Write(t.Context(), good, led, files, opt); err != nil || rep.Removed != "" {
+			t.Errorf("once more: %+v, %v", rep, err)
+		}
+	})
+	t.Run("somebody else's", func(t *testing.T) {
+		_, files, opt := setup(t)
+		put(t, files.Errors, "mine")
+		opt.Force = true
+		rep, err := Write(t.Context(), good, &ledger{}, files, opt)
+		if err != nil || rep.Removed != "" || texts(t, files)[1] != "mine" {
+			t.Errorf("%+v, %v", rep, err)
+		}
+	})
+}
+
+// Nothing answered yet: an empty results file, or one with a header, and totals that say so.
+func TestNothingYet(t *testing.T) {
+	src := &source{rows: story().rows[2:3]}
+	rep, got := write(t, src, Options{})
+	if got[0] != "" || got[1] != "" || !strings.Contains(got[2], `"complete":false,"total":true`) || rep.Complete {
+		t.Errorf("%q %+v", got, rep)
+	}
+	_, got = write(t, src, Options{Format: CSV})
+	if got[0] != strings.Join(resultColumns, ",")+"\n" || got[1] != "" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Outputs follow the umask, as any file that a shell writes; the job file does not.
+func TestMode(t *testing.T) {
+	for _, mask := range []int{0o022, 0o077} {
+		old := syscall.Umask(mask)
+		_, files, opt := setup(t)
+		_, err := Write(t.Context(), story(), &ledger{}, files, opt)
+		syscall.Umask(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range files.list() {
+			info, err := os.Stat(path)
+			if err != nil || info.Mode().Perm() != os.FileMode(0o666&^mask) {
+				t.Errorf("umask %o: %v %v", mask, info.Mode(), err)
+			}
+		}
+	}
+}
+
+// P6: what a killed export left behind is cleared away; what a living one is writing is not, nor is anything else.
+func TestLeftovers(t *testing.T) {
+	dir, files, opt := setup(t)
+	dead := tempPrefix(files.Results) + "DEAD" + tempSuffix
+	put(t, dead, "half a row")
+	kept := []string{
+		filepath.Join(dir, ".prompts.results.jsonl"+tempMark+"note.txt"),
+		filepath.Join(dir, ".other.jsonl"+tempMark+"X"+tempSuffix),
+	}
+	for _, path := range kept {
+		put(t, path, "mine")
+	}
+	living, err := create(files.Results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer living.discard()
+	if _, err := Write(t.Context(), story(), &ledger{}, files, opt); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dead); !os.IsNotExist(err) {
+		t.Error("the dead export's file still lies there")
+	}
+	for _, path := range append(kept, living.temp) {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// lockedLedger lets several exports use one ledger.
+type lockedLedger struct {
+	mu sync.Mutex
+	ledger
+}
+
+func (l *lockedLedger) Outputs(ctx context.Context) ([]store.Output, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ledger.Outputs(ctx)
+}
+
+func (l *lockedLedger) RecordOutputs(ctx context.Context, outs ...store.Output) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ledger.RecordOutputs(ctx, outs...)
+}
+
+// O10: two exports to one file in every order of record and rename: whole files, and ours ever after.
+func TestTwoExports(t *testing.T) {
+	_, now := write(t, story(), Options{})
+	for _, at := range []string{"create", "write", "sync", "record", "rename", "sync folder"} {
+		for nth := range 3 {
+			t.Run(fmt.Sprint(at, nth), func(t *testing.T) {
+				_, files, opt := setup(t)
+				led := &lockedLedger{}
+				if _, err := Write(t.Context(), &source{}, led, files, opt); err != nil {
+					t.Fatal(err)
+				}
+				outer := opt
+				seen := 0
+				outer.fault = func(op string) error {
+					if op != at {
+						return nil
+					}
+					if seen++; seen != nth+1 {
+						return nil
+					}
+					_, err := Write(t.Context(), story(), led, files, opt) // the other export, all at once
+					return err
+				}
+				if _, err := Write(t.Context(), story(), led, files, outer); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(now, texts(t, files)); diff != "" {
+					t.Error(diff)
+				}
+				if err := Check(t.Context(), led, files, opt); err != nil {
+					t.Errorf("afterwards: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// A file that somebody put there while the run was on is not written over, and does not become ours.
+func TestFileAppears(t *testing.T) {
+	_, files, opt := setup(t)
+	led := &ledger{}
+	appear := opt
+	appear.fault = func(op string) error {
+		if op == "sync" {
+			put(t, files.Usage, "mine")
+		}
+		return nil
+	}
+	var refused *RefusedError
+	if _, err := Write(t.Context(), story(), led, files, appear); !errors.As(err, &refused) || refused.Path != files.Usage {
+		t.Error(err)
+	}
+	if got := texts(t, files); got != [3]string{"", "", "mine"} {
+		t.Errorf("%q", got)
+	}
+	if err := Check(t.Context(), led, files, opt); !errors.As(err, &refused) {
+		t.Errorf("it became ours: %v", err)
+	}
+}
+
+// A job file that cannot be written still gives its results; they are nobody's then.
+func TestNoLedger(t *testing.T) {
+	_, files, opt := setup(t)
+	if _, err := Write(t.Context(), story(), nil, files, opt); err != nil {
+		t.Fatal(err)
+	}
+	var refused *RefusedError
+	if _, err := Write(t.Context(), story(), nil, files, opt); !errors.As(err, &refused) {
+		t.Error(err)
+	}
+}
