@@ -27,17 +27,19 @@ const (
 type Reason string
 
 const (
-	ReasonNone      Reason = ""
-	RateLimited     Reason = "rate_limit"      // a 429 (or its type or code under another status) that asks to wait
-	TooLarge        Reason = "over_limit"      // a 429 that says this one request is larger than the limit itself
-	TimedOut        Reason = "timeout"         // the attempt's own limits ran out after the request was written
-	Unreachable     Reason = "unreachable"     // refused, DNS, connect timeout: no byte was written
-	KeyRefused      Reason = "key_refused"     // 401, or a 403 whose type or code speaks of the key
-	QuotaSpent      Reason = "quota_spent"     // quota, tokens or funds are used up
-	Forbidden       Reason = "forbidden"       // a 403 that says neither: JobFailed, unless it repeats over jobs
-	WrongEndpoint   Reason = "wrong_endpoint"  // 3xx, or a 404/405 that no chat completions API wrote
-	BadCertificate  Reason = "bad_certificate" // TLS verification failed: the key was not sent
-	SimulatedAnswer Reason = "simulated"       // a practice server's answer reached a run that is not simulated
+	ReasonNone       Reason = ""
+	RateLimited      Reason = "rate_limit"             // a 429 (or its type or code under another status) that asks to wait
+	TooLarge         Reason = "over_limit"             // a 429 that says this one request is larger than the limit itself
+	TimedOut         Reason = "timeout"                // the attempt's own limits ran out after the request was written
+	Unreachable      Reason = "unreachable"            // refused, DNS, connect timeout: no byte was written
+	KeyRefused       Reason = "key_refused"            // 401, or a 403 whose type or code speaks of the key
+	QuotaSpent       Reason = "quota_spent"            // quota, tokens or funds are used up
+	Forbidden        Reason = "forbidden"              // a 403 that says neither: JobFailed, unless it repeats over jobs
+	WrongEndpoint    Reason = "wrong_endpoint"         // 3xx, or a 404/405 that no chat completions API wrote
+	BadCertificate   Reason = "bad_certificate"        // TLS verification failed: the key was not sent
+	KeyReused        Reason = "idempotency_key_reused" // the server saw our Idempotency-Key with another body
+	ResponseTooLarge Reason = "response_too_large"     // the answer is larger than Options.MaxResponse, and would be again
+	SimulatedAnswer  Reason = "simulated"              // a practice server's answer reached a run that is not simulated
 )
 
 // Result is what one attempt gave. Every field from the wire is as untrusted as the wire.
