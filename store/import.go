@@ -39,7 +39,16 @@ const (
 type ImportOptions struct {
 	Settings      map[string]string // written with the jobs
 	AcceptChanges bool              // no brake
+	DryRun        bool              // undo everything in the end
 }
+
+// Imported is what an import did, and where the jobs stand after it.
+type Imported struct {
+	Changes Changes
+	Counts  Counts
+}
+
+var errUndo = errors.New("dry run")
 
 // Import replaces the input by the jobs that load adds, in one transaction: when load or the brake fails, nothing has
 // changed. Jobs that were imported before are found again by their request, so answers stay with their prompts however
@@ -49,34 +58,47 @@ type ImportOptions struct {
 //   - then the same key under a custom_id that is no longer in the input.
 //
 // What is left of the old jobs is gone from the input but stays in the file, and serves again when its line comes back.
-func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Importer) error) (Changes, error) {
-	var c Changes
+func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Importer) error) (Imported, error) {
+	var done Imported
+	var callers error // the caller's own or the brake's, to be returned as they are
 	err := s.transact(ctx, func() error {
 		ctx := context.WithoutCancel(ctx)
 		imp := &Importer{s: s, ctx: ctx}
-		if err := imp.begin(); err != nil {
+		err := imp.begin()
+		if err != nil {
 			return err
 		}
-		if err := load(imp); err != nil {
-			return err
+		if callers = load(imp); callers != nil {
+			return callers
 		}
 		if err := imp.flush(); err != nil {
 			return err
 		}
-		var err error
-		if c, err = imp.settle(); err != nil {
+		if done.Changes, err = imp.settle(); err != nil {
 			return err
 		}
-		if c.AnsweredGone > brakeLeast && c.AnsweredGone*brakeShare > c.Answered && !opt.AcceptChanges {
-			return &BrakeError{c}
+		if c := done.Changes; c.AnsweredGone > brakeLeast && c.AnsweredGone*brakeShare > c.Answered && !opt.AcceptChanges {
+			callers = &BrakeError{c}
+			return callers
 		}
-		return s.writeSettings(ctx, opt.Settings)
+		if err := s.writeSettings(ctx, opt.Settings); err != nil {
+			return err
+		}
+		if done.Counts, err = readCounts(ctx, s.conn); err != nil {
+			return err
+		}
+		if opt.DryRun {
+			return errUndo
+		}
+		return nil
 	})
-	var brake *BrakeError
-	if err != nil && !errors.As(err, &brake) {
-		return Changes{}, s.explain("import into", err)
+	switch {
+	case err == nil, errors.Is(err, errUndo):
+		return done, nil
+	case callers != nil:
+		return Imported{}, callers
 	}
-	return c, err
+	return Imported{}, s.explain("import into", err)
 }
 
 // Importer takes the lines of an import in input order.

@@ -26,12 +26,12 @@ func (e *LockedError) Error() string {
 func Acquire(path string) (*Lock, error) {
 	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock job file: %w", err)
+		return nil, &Failure{"lock job file", err}
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer f.Close()
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock job file: %w", err)
+			return nil, &Failure{"lock job file", err}
 		}
 		return nil, &LockedError{Path: path, Holder: holder(f)}
 	}

@@ -49,6 +49,15 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("the job file has schema version %d, this batch knows up to %d", e.Have, e.Want)
 }
 
+// Failure is an operation on the job file that failed: of the disk, of SQLite, of another program's lock.
+type Failure struct {
+	Op  string
+	Err error
+}
+
+func (e *Failure) Error() string { return e.Op + ": " + e.Err.Error() }
+func (e *Failure) Unwrap() error { return e.Err }
+
 // Store is an open job file. One goroutine at a time may write; Views read beside it.
 type Store struct {
 	path    string
@@ -117,7 +126,7 @@ func (s *Store) prepareFile(create bool) (fresh bool, err error) {
 	switch {
 	case err == nil && info.Mode()&fs.ModeSymlink != 0:
 		if info, err = os.Stat(s.path); err != nil {
-			return false, fmt.Errorf("open job file: %w", err)
+			return false, &Failure{"open job file", err}
 		}
 		fallthrough
 	case err == nil:
@@ -129,13 +138,13 @@ func (s *Store) prepareFile(create bool) (fresh bool, err error) {
 		}
 		return info.Size() == 0, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return false, fmt.Errorf("open job file: %w", err)
+		return false, &Failure{"open job file", err}
 	case !create:
 		return false, fmt.Errorf("%s: %w", s.path, ErrNotFound)
 	}
 	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return false, fmt.Errorf("create job file: %w", err)
+		return false, &Failure{"create job file", err}
 	}
 	return true, f.Close()
 }
@@ -305,23 +314,30 @@ func (s *Store) removeFiles() {
 // explain adds the operation and, for the failures that users meet, words that say what happened: SQLite's own for a
 // read-only folder are "unable to open database file: no such file or directory".
 func (s *Store) explain(op string, err error) error {
+	name := filepath.Base(s.path)
+	var newer *VersionError
 	var e sqlite3.Error
-	if !errors.As(err, &e) {
-		return fmt.Errorf("%s %s: %w", op, filepath.Base(s.path), err)
+	switch {
+	case errors.Is(err, ErrNotJobFile), errors.Is(err, ErrDamaged), errors.As(err, &newer):
+		return fmt.Errorf("%s: %w", s.path, err)
+	case errors.Is(err, context.Canceled):
+		return err
+	case !errors.As(err, &e):
+		return &Failure{op + " " + name, err}
 	}
 	switch e.Code {
 	case sqlite3.ErrNotADB:
 		return fmt.Errorf("%s: %w", s.path, ErrNotJobFile)
 	case sqlite3.ErrCorrupt:
-		return fmt.Errorf("%s: %w: %v", s.path, ErrDamaged, err)
+		return fmt.Errorf("%s: %w: %w", s.path, ErrDamaged, err)
 	case sqlite3.ErrFull:
-		return fmt.Errorf("%s %s: the disk is full: %w", op, s.path, err)
+		err = fmt.Errorf("the disk is full: %w", err)
 	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
-		return fmt.Errorf("%s %s: is its folder writable? %w", op, s.path, err)
+		err = fmt.Errorf("is its folder writable? %w", err)
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		return fmt.Errorf("%s %s: another program has locked it: %w", op, s.path, err)
+		err = fmt.Errorf("another program has locked it: %w", err)
 	}
-	return fmt.Errorf("%s %s: %w", op, filepath.Base(s.path), err)
+	return &Failure{op + " " + name, err}
 }
 
 // transact runs fn in one write transaction. It ignores a cancelled ctx: what was paid for must still be saved, and the

@@ -57,7 +57,7 @@ func mustImport(t testing.TB, s *Store, specs ...string) Changes {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return c.Changes
 }
 
 func mustBegin(t testing.TB, s *Store) {

@@ -35,18 +35,31 @@ type Counts struct {
 
 // Counts reads where the jobs of the input stand.
 func (v *View) Counts(ctx context.Context) (Counts, error) {
-	var c Counts
-	rows, err := v.tx.QueryContext(ctx, `
-		SELECT state, count(*), coalesce(sum(tokens), 0) FROM jobs WHERE position IS NOT NULL GROUP BY state`)
+	c, err := readCounts(ctx, v.tx)
 	if err != nil {
 		return c, v.s.explain("read", err)
+	}
+	return c, nil
+}
+
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func readCounts(ctx context.Context, q querier) (Counts, error) {
+	var c Counts
+	rows, err := q.QueryContext(ctx, `
+		SELECT state, count(*), coalesce(sum(tokens), 0) FROM jobs WHERE position IS NOT NULL GROUP BY state`)
+	if err != nil {
+		return c, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var state State
 		var n, tokens int64
 		if err := rows.Scan(&state, &n, &tokens); err != nil {
-			return c, v.s.explain("read", err)
+			return c, err
 		}
 		c.Jobs += n
 		switch state {
@@ -61,12 +74,9 @@ func (v *View) Counts(ctx context.Context) (Counts, error) {
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return c, v.s.explain("read", err)
+		return c, err
 	}
-	if err := v.tx.QueryRowContext(ctx, "SELECT count(*) FROM skipped").Scan(&c.Skipped); err != nil {
-		return c, v.s.explain("read", err)
-	}
-	return c, nil
+	return c, q.QueryRowContext(ctx, "SELECT count(*) FROM skipped").Scan(&c.Skipped)
 }
 
 // Tally is a number of things of one kind.
