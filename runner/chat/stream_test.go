@@ -1,0 +1,295 @@
+package chat
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// chunk is an event with one choice.
+func chunk(delta, finish string) string {
+	return fmt.Sprintf(`data: {"id":"c-1","object":"chat.completion.chunk","created":1706745600,"model":"m-1",`+
+		`"choices":[{"index":0,"delta":%s,"finish_reason":%s}]}`+"\n\n", delta, finish)
+}
+
+const streamUsage = `data: {"id":"c-1","choices":[],"usage":{"prompt_tokens":25,"completion_tokens":8,"total_tokens":33}}` + "\n\n"
+
+var helloStream = chunk(`{"role":"assistant","content":""}`, "null") + chunk(`{"content":"Par"}`, "null") +
+	chunk(`{"content":"is \u2014 \ud83d"}`, "null") + chunk(`{"content":"\ude00."}`, "null") + chunk(`{}`, `"stop"`) +
+	streamUsage + "data: [DONE]\n\n"
+
+const helloCompletion = `{"id":"c-1","object":"chat.completion","created":1706745600,"model":"m-1","choices":[{"index":0,` +
+	`"message":{"role":"assistant","content":"Paris \u2014 \ud83d\ude00."},"finish_reason":"stop"}],` +
+	`"usage":{"prompt_tokens":25,"completion_tokens":8,"total_tokens":33}}`
+
+// stream lets a client of its own read one stream.
+func stream(t testing.TB, body string, header ...string) Result {
+	if header == nil {
+		header = []string{"Content-Type", "text/event-stream; charset=utf-8"}
+	}
+	return do(serve(t, answer(200, body, header...)), streamRequest)
+}
+
+func TestStreamBecomesACompletion(t *testing.T) {
+	r := stream(t, helloStream)
+	if diff := cmp.Diff(helloCompletion, string(r.Body)); diff != "" || r.Class != Done || !r.Assembled {
+		t.Fatalf("%v %q\n%s", r.Class, r.Message, diff)
+	}
+	want := Answer{ID: "c-1", Model: "m-1", Created: 1706745600, FinishReason: "stop", Usage: Usage{true, 25, 8, 33}}
+	if r.Answer != want {
+		t.Errorf("answer %+v, want %+v", r.Answer, want)
+	}
+}
+
+func TestStreamAssembly(t *testing.T) {
+	top := `{"id":"c-1","object":"chat.completion","created":1706745600,"model":"m-1",`
+	for name, row := range map[string]struct{ stream, want string }{
+		"tool calls": {
+			chunk(`{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]}`, "null") +
+				chunk(`{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\""}},{"index":1,"id":"call_2","type":"function","function":{"name":"g","arguments":"{"}}]}`, "null") +
+				chunk(`{"tool_calls":[{"index":1,"type":"function","function":{"name":"g","arguments":"}"}},{"index":0,"id":"","function":{"arguments":":1}"}}]}`, "null") +
+				chunk(`{}`, `"tool_calls"`),
+			top + `"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[` +
+				`{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}},` +
+				`{"id":"call_2","type":"function","function":{"name":"g","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}`,
+		},
+		"function call": {
+			chunk(`{"function_call":{"name":"f","arguments":"{"}}`, "null") + chunk(`{"function_call":{"arguments":"}"}}`, `"function_call"`),
+			top + `"choices":[{"index":0,"message":{"role":"assistant","function_call":{"name":"f","arguments":"{}"}},"finish_reason":"function_call"}]}`,
+		},
+		"refusal, reasoning and a role in every chunk": {
+			chunk(`{"role":"assistant","reasoning_content":"h","refusal":null}`, "null") +
+				chunk(`{"role":"assistant","reasoning_content":"m","refusal":"n"}`, "null") + chunk(`{"role":"assistant","refusal":"o"}`, `"stop"`),
+			top + `"choices":[{"index":0,"message":{"role":"assistant","reasoning_content":"hm","refusal":"no"},"finish_reason":"stop"}]}`,
+		},
+		"logprobs are appended": {
+			`data: {"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[{"token":"a"}],"refusal":null},"finish_reason":null}]}` + "\n\n" +
+				`data: {"choices":[{"index":0,"delta":{"content":"b"},"logprobs":{"content":[{"token":"b"},{"token":"c"}]},"finish_reason":"length"}]}` + "\n\n",
+			`{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"ab"},` +
+				`"logprobs":{"content":[{"token":"a"},{"token":"b"},{"token":"c"}],"refusal":null},"finish_reason":"length"}]}`,
+		},
+		"choices by index, with what the server adds": {
+			`data: {"id":"","model":"","choices":[],"prompt_filter_results":[]}` + "\n\n" +
+				`data: {"id":"x","model":"m","system_fingerprint":"fp","choices":[{"index":1,"delta":{"content":"B"},"finish_reason":"stop"}],"obfuscation":"zz"}` + "\n\n" +
+				`data: {"id":"x","service_tier":"default","system_fingerprint":null,"choices":[{"index":0,"delta":{"content":"A"},"stop_reason":2,"finish_reason":""}]}` + "\n\n" +
+				`data: {"id":"x","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}` + "\n\n",
+			`{"id":"x","object":"chat.completion","model":"m","prompt_filter_results":[],"system_fingerprint":"fp","service_tier":"default","choices":[` +
+				`{"index":0,"message":{"role":"assistant","content":"A"},"stop_reason":2,"finish_reason":"stop"},` +
+				`{"index":1,"message":{"role":"assistant","content":"B"},"finish_reason":"stop"}]}`,
+		},
+		"nothing was said": {
+			chunk(`{"role":"assistant"}`, "null") + chunk(`{}`, `"content_filter"`),
+			top + `"choices":[{"index":0,"message":{"role":"assistant","content":""},"finish_reason":"content_filter"}]}`,
+		},
+		"a whole completion as one event": {
+			`data: {"choices":[{"index":0,"message":{"role":"assistant","content":"A"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]",
+			`{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"A"},"finish_reason":"stop"}]}`,
+		},
+		"[DONE] alone ends it too": {
+			chunk(`{"content":"A"}`, "null") + "data: [DONE]\n\n",
+			top + `"choices":[{"index":0,"message":{"role":"assistant","content":"A"},"finish_reason":null}]}`,
+		},
+		"bytes that are not UTF-8": {
+			chunk("{\"content\":\"\xe2\x82\"}", "null") + chunk("{\"content\":\"\xac\xff\"}", `"stop"`),
+			top + "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"\xe2\x82\xac\xff\"},\"finish_reason\":\"stop\"}]}",
+		},
+		"an error after the end is no loss": {
+			chunk(`{"content":"A"}`, `"stop"`) + `data: {"error":{"message":"usage failed"}}` + "\n\n",
+			top + `"choices":[{"index":0,"message":{"role":"assistant","content":"A"},"finish_reason":"stop"}]}`,
+		},
+	} {
+		r := stream(t, row.stream)
+		if diff := cmp.Diff(row.want, string(r.Body)); diff != "" || r.Class != Done || !r.Assembled {
+			t.Errorf("%s: %v %q\n%s", name, r.Class, r.Message, diff)
+		}
+	}
+}
+
+func TestStreamLineForms(t *testing.T) {
+	lines := ": ping\n\nretry: 10\nid: 1\nevent: message\ndata:{\"choices\":[{\"delta\":{\"content\":\"a\"},\n" +
+		"data: \"finish_reason\":\"stop\"}]}\n\nevent: ping\ndata: {}\n\ndata:\n\ndata: 7\n\ndata: [DONE]\n\n"
+	for name, body := range map[string]string{
+		"LF": lines, "CRLF": strings.ReplaceAll(lines, "\n", "\r\n"), "CR": strings.ReplaceAll(lines, "\n", "\r"), "BOM": "\xef\xbb\xbf" + lines,
+	} {
+		for _, header := range [][]string{nil, {"Content-Type", "application/json"}, {"Content-Type", "text/plain"}} {
+			if r := stream(t, body, header...); r.Class != Done || r.Answer.Text != "a" || r.Answer.FinishReason != "stop" {
+				t.Errorf("%s as %v: %+v", name, header, r)
+			}
+		}
+	}
+	big := strings.Repeat("x", 5<<20)
+	if r := stream(t, chunk(`{"content":"`+big+`"}`, `"stop"`)); r.Class != Done || len(r.Answer.Text) != len(big) {
+		t.Errorf("a line of 5 MB: %v %s", r.Class, r.Message)
+	}
+}
+
+func TestWhatTheServerSendsOutranksWhatWasAsked(t *testing.T) {
+	for _, contentType := range []string{"application/json", "text/event-stream", "text/html", ""} {
+		if r := do(serve(t, answer(200, completion, "Content-Type", contentType)), streamRequest); r.Class != Done || r.Assembled {
+			t.Errorf("JSON as %q: %+v", contentType, r)
+		}
+		if r := do(serve(t, answer(200, helloStream, "Content-Type", contentType)), request); r.Class != Done || !r.Assembled {
+			t.Errorf("a stream as %q: %+v", contentType, r)
+		}
+	}
+}
+
+func TestStreamErrors(t *testing.T) {
+	begun := chunk(`{"content":"Par"}`, "null")
+	for body, want := range map[string]Result{
+		`data: {"error":{"message":"slow","type":"rate_limit_error"}}` + "\n\n":                                                           {Class: NotProcessed, Reason: RateLimited, Type: "rate_limit_error", Message: "slow"},
+		"event: error\ndata: {\"message\":\"spent\",\"code\":\"insufficient_quota\"}\n\n":                                                 {Class: RunStops, Reason: QuotaSpent, Code: "insufficient_quota", Message: "spent"},
+		"event: error\ndata: it broke\n\n":                                                                                                {Class: Unknown, Message: "it broke"},
+		`data: {"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error","error":{"code":502,"message":"behind"}}]}` + "\n\n": {Class: Unknown, Code: "502", Message: "behind"},
+		`data: {"error":{"code":400,"message":"long","type":"context_length_exceeded"},"choices":[{"finish_reason":"error"}]}` + "\n\n":   {Class: JobFailed, Type: "context_length_exceeded", Code: "400", Message: "long"},
+		"":                    {Class: Unknown, Message: "the stream ended without a finish reason"},
+		"data: {\"choices\"":  {Class: Unknown, Message: "the stream has an event that is not JSON"},
+		"data: [DONE]\n\n":    {Class: Done},
+		chunk(`{}`, `"stop"`): {Class: Done},
+	} {
+		r := stream(t, begun+body+begun)
+		if want.Class == Done {
+			if r.Class != Done {
+				t.Errorf("%s: %+v", body, r)
+			}
+			continue
+		}
+		got := Result{Class: r.Class, Reason: r.Reason, Type: r.Type, Code: r.Code, Message: r.Message}
+		if diff := cmp.Diff(want, got); diff != "" || !strings.HasPrefix(string(r.Body), begun) || r.Assembled {
+			t.Errorf("%s\n%s", body, diff)
+		}
+	}
+	if r := stream(t, "data: [DONE]\n\n"); r.Class != Unknown {
+		t.Errorf("no choice at all: %+v", r)
+	}
+	if r := stream(t, ": nothing\n\n"); r.Class != Unknown {
+		t.Errorf("no event at all: %+v", r)
+	}
+}
+
+// E1: a stream that is cut at any byte is Unknown until its finish reason has come, and Done from then on.
+func TestStreamCutAtEveryByte(t *testing.T) {
+	finished := strings.Index(helloStream, `"stop"}]}`) + len(`"stop"}]}`)
+	var body string
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, body)
+		if r.Header.Get("X-Cut") != "" {
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}
+	})
+	for _, abort := range []http.Header{nil, {"X-Cut": {"1"}}} {
+		for n := 0; n < len(helloStream); n++ {
+			body = helloStream[:n]
+			r := client.Do(t.Context(), Call{Body: []byte(streamRequest), Header: abort})
+			whole := n >= finished
+			if abort != nil {
+				whole = n >= finished+len("\n\n") // an event that a broken connection left unfinished is none
+			}
+			if (r.Class == Done) != whole || !whole && r.Class != Unknown {
+				t.Errorf("cut after %d bytes (%v): %v %s", n, abort != nil, r.Class, r.Message)
+			}
+		}
+	}
+}
+
+func TestStreamOfSeveralChoicesNeedsThemAll(t *testing.T) {
+	body := strings.Replace(streamRequest, `"stream"`, `"n":2,"stream"`, 1)
+	client := serve(t, answer(200, chunk(`{"content":"A"}`, `"stop"`), "Content-Type", "text/event-stream"))
+	if r := do(client, body); r.Class != Unknown {
+		t.Errorf("one of two choices: %+v", r)
+	}
+}
+
+func TestStreamOfTooManyParts(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`data: {"choices":[`)
+	for i := range maxParts + 1 {
+		fmt.Fprintf(&b, `{"index":%d},`, i)
+	}
+	b.WriteString(`{"delta":{"content":"a"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n")
+	if r := stream(t, b.String()); r.Class != Unknown || !strings.Contains(r.Message, "more parts") {
+		t.Errorf("%v %s", r.Class, r.Message)
+	}
+}
+
+// E5: an answer does not wait for a server that leaves the stream open after [DONE], nor does Close for ever.
+func TestStreamLeftOpenAfterDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closed := make(chan time.Time, 1)
+		client := piped(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, helloStream)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+			closed <- time.Now()
+		})
+		start := time.Now()
+		r := do(client, streamRequest)
+		if took := time.Since(start); r.Class != Done || took > drainWait || r.Duration > time.Millisecond {
+			t.Errorf("%v after %v, measured %v", r.Class, took, r.Duration)
+		}
+		if took := (<-closed).Sub(start); took != drainTime {
+			t.Errorf("the connection was dropped after %v, want %v", took, drainTime)
+		}
+	})
+}
+
+func TestStreamsReuseConnections(t *testing.T) {
+	remotes := map[string]bool{}
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		remotes[r.RemoteAddr] = true
+		answer(200, helloStream, "Content-Type", "text/event-stream")(w, r)
+	})
+	drain(t, 1, 20, func() Result { return do(client, streamRequest) })
+	if len(remotes) != 1 {
+		t.Errorf("20 streams one after another used %d connections", len(remotes))
+	}
+}
+
+func TestIncludeUsage(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"stream":true}`:                         `{"stream":true,"stream_options":{"include_usage":true}}`,
+		"{\"a\":{\"b\":1}, \"stream\" : true }\n": "{\"a\":{\"b\":1}, \"stream\" : true ,\"stream_options\":{\"include_usage\":true}}\n",
+		`{"stream":true,"stream_options":null}`:   `{"stream":true,"stream_options":null}`,
+		`{"stream":false}`:                        `{"stream":false}`,
+		`{"a":{"stream":true}}`:                   `{"a":{"stream":true}}`,
+		`{"messages":["\"stream\":true"]}`:        `{"messages":["\"stream\":true"]}`,
+	} {
+		var sent []byte
+		handler := func(w http.ResponseWriter, r *http.Request) { sent, _ = io.ReadAll(r.Body) }
+		do(serve(t, handler, func(o *Options) { o.IncludeUsage = true }), body)
+		if string(sent) != want {
+			t.Errorf("%s was sent as %s, want %s", body, sent, want)
+		}
+		if do(serve(t, handler), body); string(sent) != body {
+			t.Errorf("%s was sent as %s", body, sent)
+		}
+	}
+}
+
+func FuzzStream(f *testing.F) {
+	f.Add([]byte(helloStream))
+	f.Add([]byte(chunk(`{"tool_calls":[{"index":0,"function":{"arguments":"{"}},{"index":-1}]}`, `"stop"`)))
+	f.Add([]byte("event: error\ndata: {\"message\":1}\n\n"))
+	f.Add([]byte("data: {\"choices\":[{\"delta\":{\"a\":{\"b\":[[]]},\"\\u0061\":{\"b\":[{\"index\":1}]}}}]}\r\rdata:[DONE]"))
+	c := &Client{redact: newRedactor(testKey)}
+	c.opt.Timeout, c.opt.IdleTimeout = time.Hour, time.Hour
+	f.Fuzz(func(t *testing.T, body []byte) {
+		a := &attempt{client: c, parent: t.Context(), ctx: t.Context(), timer: time.NewTimer(time.Hour)}
+		b := &bodyReader{a: a, r: strings.NewReader(string(body)), left: 1 << 20}
+		r := Result{Status: 200}
+		head, err := b.begin(-1)
+		c.readStream(b, head, err, asked{stream: true}, &r)
+		if r.Class == "" || r.Class == Done && (!validJSON(r.Body) || !r.Assembled) || r.Class == Interrupted {
+			t.Fatalf("%q: %v %q", body, r.Class, r.Body)
+		}
+	})
+}
