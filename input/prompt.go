@@ -1,4 +1,20 @@
+// Package input reads prompt files: JSONL, one prompt a line, in any of four forms that are told apart line by line.
+//
+//	{"prompt": "Name a river.", "system": "Be brief.", "max_tokens": 20}
+//	{"messages": [{"role": "user", "content": "Name a river."}], "temperature": 0.2}
+//	{"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "...", "messages": [...]}}
+//	{"custom_id": "r-1", "body": {...}}
+//
+// A good line becomes a Prompt, whose body is made of the author's bytes: no value is decoded and encoded again on
+// its way to the API. A bad line becomes a LineError that names file, line and field, and reading goes on after it.
+// The package knows no database and sends nothing.
 package input
+
+import (
+	"strconv"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Prompt is one good line of a prompt file, made ready to be sent.
 type Prompt struct {
@@ -9,7 +25,7 @@ type Prompt struct {
 	HasCustomID bool
 	Batch       bool // the line is of the custom_id + body form
 
-	Model   string   // requested model, "" when neither the line nor a fill-in names one
+	Model   string   // requested model, of the line or a fill-in
 	Body    []byte   // the request as it goes on the wire
 	Key     [32]byte // chat.Key of Body
 	Carried []byte   // the author's own keys as one JSON object in the line's order, values as written; nil without any
@@ -20,8 +36,48 @@ type Prompt struct {
 type LineError struct {
 	File     string
 	Line     int
-	CustomID string // of the line, where it could still be read
+	CustomID string // of the line, where it could still be read; as its author wrote it, so not always printable
 	Field    string // as in messages[0].role; "" when the line as a whole is meant
 	Problem  string // as in: "bot" is not one of system, user, assistant
 	Hint     string // as in: did you mean temperature?; may be empty
+}
+
+// Error is one printable line, without the hint: prompts.jsonl:17: messages[0].role: "bot" is not one of ...
+func (e *LineError) Error() string {
+	where := printable(e.File) + ":" + strconv.Itoa(e.Line) + ": "
+	if e.Field != "" {
+		where += e.Field + ": "
+	}
+	return where + e.Problem
+}
+
+// maxShown bounds what an error shows of a name that somebody else chose.
+const maxShown = 40
+
+// shownKey is a key of a line as an error names it: printable and not longer than it needs to be for finding it.
+func shownKey(name string) string {
+	if len(name) > maxShown {
+		n := maxShown
+		for n > 0 && !utf8.RuneStart(name[n]) {
+			n--
+		}
+		return printable(name[:n]) + "..."
+	}
+	if name == "" {
+		return `""`
+	}
+	return printable(name)
+}
+
+// printable leaves a plain name as it is and quotes one that could move a cursor or hide a letter.
+func printable(s string) string {
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return strconv.Quote(s)
+		}
+	}
+	if !utf8.ValidString(s) {
+		return strconv.Quote(s)
+	}
+	return s
 }

@@ -1,0 +1,338 @@
+package input
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"batch/runner/chat"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	modelHint  = "name a model in the line, or one for all lines with --model"
+	promptHint = `the text to be answered goes into "prompt", or a conversation into "messages"`
+	quoteHint  = "write it in quotes"
+	urlHint    = "where requests go is said by --base-url; write /v1/chat/completions or leave url out"
+	nullHint   = "leave the key out"
+)
+
+// assemble judges the keys of a line and builds its request in r.body.
+func (r *Reader) assemble(text []byte) *LineError {
+	l := &r.line
+	prompt, messages, body := find(l.top, "prompt"), find(l.top, "messages"), find(l.top, "body")
+	l.batch = body != nil && prompt == nil && messages == nil
+	for i := range l.top {
+		m := &l.top[i]
+		m.key = r.known(m.name)
+		own, bad := m.judge(l.batch)
+		if bad != nil {
+			return bad
+		}
+		if own {
+			l.carried = append(l.carried, i)
+		}
+	}
+	switch {
+	case l.batch:
+		return r.batchBody(text, body)
+	case prompt != nil && messages != nil:
+		return &LineError{Field: "prompt", Problem: "stands beside messages", Hint: "keep one of the two"}
+	case prompt == nil && messages == nil:
+		return &LineError{Problem: "the line has no prompt, messages or body", Hint: promptHint}
+	}
+	return r.promptBody(prompt, messages)
+}
+
+// judge says what is wrong with a member of the line, and whether it is the author's own, to be carried.
+func (m *member) judge(batch bool) (own bool, bad *LineError) {
+	name := m.key.name
+	switch m.key.kind {
+	case ownKey:
+		if m.key.near == "" {
+			return true, nil
+		}
+		return false, &LineError{Field: shownKey(name), Problem: "is no key that is sent", Hint: "did you mean " + m.key.near + "?"}
+	case pageField, otherField:
+		if batch {
+			return false, &LineError{Field: name, Problem: "stands beside body, so it would not be sent", Hint: "put it into body"}
+		}
+		return false, m.check("")
+	}
+	switch v := m.value; name {
+	case "custom_id":
+		return false, checkCustomID(v)
+	case "prompt":
+		return false, checkPrompt(v)
+	case "messages":
+		return false, m.check("")
+	case "system", "params":
+		want := map[string]jsontext.Kind{"system": '"', "params": '{'}[name]
+		switch {
+		case batch:
+			return false, &LineError{Field: name, Problem: "stands beside body, so it would not be sent", Hint: "put it into body"}
+		case v.Kind() != want:
+			return false, mistyped(name, v, jsontext.Value{byte(want)})
+		}
+	case "body":
+		switch {
+		case batch && v.Kind() != '{':
+			return false, mistyped(name, v, jsontext.Value("{"))
+		case !batch && v.Kind() == '{':
+			return false, &LineError{Field: name, Problem: "stands beside prompt or messages", Hint: "keep one of the two"}
+		}
+		return !batch, nil
+	case "method":
+		if batch && string(decoded(v)) != "POST" {
+			return false, &LineError{Field: name, Problem: `is not "POST"`}
+		}
+		return !batch, nil
+	case "url":
+		if batch && !chatPath(string(decoded(v))) {
+			return false, &LineError{Field: name, Problem: "is not a path that ends in /chat/completions",
+				Hint: urlHint}
+		}
+		return !batch, nil
+	}
+	return false, nil
+}
+
+// check judges a request field; parent is what its name is put behind.
+func (m *member) check(parent string) *LineError {
+	bad := chat.CheckField(m.key.name, m.value)
+	if bad == nil {
+		return nil
+	}
+	e := &LineError{Field: parent + bad.Field, Problem: bad.Problem}
+	if m.value.Kind() == 'n' {
+		e.Hint = nullHint
+	}
+	return e
+}
+
+func mistyped(field string, v, want jsontext.Value) *LineError {
+	e := &LineError{Field: field, Problem: kind(v) + " is not " + kind(want)}
+	if v.Kind() == 'n' {
+		e.Hint = nullHint
+	}
+	return e
+}
+
+func checkPrompt(v jsontext.Value) *LineError {
+	switch v.Kind() {
+	case '"':
+		if len(v) == len(`""`) {
+			return &LineError{Field: "prompt", Problem: "is empty"}
+		}
+		return nil
+	case '[':
+		return &LineError{Field: "prompt", Problem: "an array is not a string", Hint: `a conversation goes into "messages"`}
+	}
+	return mistyped("prompt", v, jsontext.Value(`""`))
+}
+
+// checkCustomID takes any string that has a Unicode form: one with half a surrogate pair could not be told from
+// another once it stands in a table.
+func checkCustomID(v jsontext.Value) *LineError {
+	if v.Kind() != '"' {
+		bad := mistyped("custom_id", v, jsontext.Value(`""`))
+		if v.Kind() == '0' {
+			bad.Hint = quoteHint
+		}
+		return bad
+	}
+	if bytes.IndexByte(v, '\\') >= 0 {
+		if _, err := jsontext.AppendUnquote(nil, v); err != nil {
+			return &LineError{Field: "custom_id", Problem: "half of a surrogate pair is no character"}
+		}
+	}
+	return nil
+}
+
+// chatPath tells the path of the chat completions API from everything that could name another place.
+func chatPath(url string) bool {
+	return strings.HasPrefix(url, "/") && !strings.HasPrefix(url, "//") && strings.HasSuffix(url, "/chat/completions") &&
+		!strings.ContainsAny(url, "?#\\@: ")
+}
+
+// promptBody builds the request of a prompt or messages line: model, messages, then the line's fields in their order,
+// the fill-ins, and what params holds.
+func (r *Reader) promptBody(prompt, messages *member) *LineError {
+	l := &r.line
+	b := append(r.body[:0], `{"model":`...)
+	model := l.value("model")
+	if model == nil {
+		model = r.fillIn("model")
+	}
+	if model == nil {
+		return &LineError{Field: "model", Problem: "is missing", Hint: modelHint}
+	}
+	r.setModel(model)
+	b = append(b, model...)
+	b = append(b, `,"messages":`...)
+	system := []byte(l.value("system"))
+	if prompt != nil {
+		if system == nil {
+			system = r.fill.takeSystem()
+		}
+		b = append(b, '[')
+		if system != nil {
+			b = append(appendMessage(b, "system", system), ',')
+		}
+		b = append(appendMessage(b, "user", prompt.value), ']')
+	} else {
+		if system != nil && chat.HasSystem(messages.value) {
+			return &LineError{Field: "system", Problem: "stands beside a system message", Hint: "keep one of the two"}
+		}
+		if system == nil && r.fill.system != nil && !chat.HasSystem(messages.value) {
+			system = r.fill.takeSystem()
+		}
+		b = appendMessages(b, messages.value, system)
+	}
+	for _, m := range l.top {
+		if (m.key.kind == pageField || m.key.kind == otherField) && m.key.name != "model" {
+			b = append(b, ',', '"')
+			b = append(b, m.key.name...)
+			b = append(b, '"', ':')
+			b = append(b, m.value...)
+		}
+	}
+	b = r.appendFillIns(b, l.top, "model")
+	for _, m := range l.params {
+		if bad := checkParam(l, m); bad != nil {
+			return bad
+		}
+		b = append(b, ',')
+		b = append(b, m.raw...)
+		b = append(b, ':')
+		b = append(b, m.value...)
+	}
+	r.body = append(b, '}')
+	return nil
+}
+
+func checkParam(l *line, m member) *LineError {
+	name := string(m.name)
+	switch {
+	case chat.IsRequestField(name):
+		return &LineError{Field: "params." + name, Problem: "is a request field", Hint: "put it into the line itself"}
+	case find(l.top, name) != nil:
+		return &LineError{Field: "params." + shownKey(name), Problem: "is a key of the line, too", Hint: "keep one of the two"}
+	}
+	return nil
+}
+
+// batchBody checks the request that an author wrote whole, and puts in what it lacks: a system message behind the
+// bracket of messages, fields before the last brace. With nothing missing its bytes are the author's.
+func (r *Reader) batchBody(text []byte, body *member) *LineError {
+	if r.line.value("custom_id") == nil {
+		return &LineError{Field: "custom_id", Problem: "is missing", Hint: "a line with a body needs one"}
+	}
+	var model, messages *member
+	for i := range r.line.body {
+		m := &r.line.body[i]
+		m.key = r.known(m.name)
+		switch m.key.name {
+		case "model":
+			model = m
+		case "messages":
+			messages = m
+		}
+		if bad := m.check("body."); bad != nil {
+			return bad
+		}
+	}
+	if messages == nil {
+		return &LineError{Field: "body.messages", Problem: "is missing"}
+	}
+	b := r.body[:0]
+	start := body.end - len(body.value)
+	if r.fill.system != nil && !chat.HasSystem(messages.value) {
+		b = append(b, text[start:messages.end-len(messages.value)]...)
+		b = appendMessages(b, messages.value, r.fill.takeSystem())
+		b = append(b, text[messages.end:body.end-1]...)
+	} else {
+		b = append(b, text[start:body.end-1]...)
+	}
+	switch {
+	case model != nil:
+		r.setModel(model.value)
+	case r.fillIn("model") == nil:
+		return &LineError{Field: "body.model", Problem: "is missing", Hint: modelHint}
+	default:
+		r.setModel(r.fillIn("model"))
+	}
+	r.body = append(r.appendFillIns(b, r.line.body, ""), '}')
+	return nil
+}
+
+// appendMessages copies messages, with a system message of this text in front, if any.
+func appendMessages(b []byte, messages jsontext.Value, system []byte) []byte {
+	if system == nil {
+		return append(b, messages...)
+	}
+	b = append(appendMessage(append(b, '['), "system", system), ',')
+	return append(b, messages[1:]...)
+}
+
+func appendMessage(b []byte, role string, content []byte) []byte {
+	b = append(b, `{"role":"`...)
+	b = append(b, role...)
+	b = append(b, `","content":`...)
+	b = append(b, content...)
+	return append(b, '}')
+}
+
+// fillIn takes the fill-in for a field; nil without one.
+func (r *Reader) fillIn(name string) jsontext.Value {
+	i := slices.IndexFunc(r.fill.fields, func(f Field) bool { return f.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return r.fill.take(i)
+}
+
+// appendFillIns adds the fields that members lack, but for one that was put elsewhere.
+func (r *Reader) appendFillIns(b []byte, members []member, except string) []byte {
+	for i, f := range r.fill.fields {
+		if f.Name == except || slices.ContainsFunc(members, func(m member) bool { return supplants(m.key.name, f.Name) }) {
+			continue
+		}
+		b = append(b, ',', '"')
+		b = append(b, f.Name...)
+		b = append(b, '"', ':')
+		b = append(b, r.fill.take(i)...)
+	}
+	return b
+}
+
+// setModel notes the requested model. Nearly every line names the one before it, whose string is used again.
+func (r *Reader) setModel(value jsontext.Value) {
+	if name := decoded(value); string(name) != r.model {
+		r.model = string(name)
+	}
+}
+
+// carry writes the author's own keys as one object, names and values as they stand in the line.
+func (r *Reader) carry() []byte {
+	l := &r.line
+	if len(l.carried) == 0 {
+		return nil
+	}
+	n := len("{}")
+	for _, i := range l.carried {
+		n += len(l.top[i].raw) + len(l.top[i].value) + len(":,")
+	}
+	b := append(make([]byte, 0, n), '{')
+	for _, i := range l.carried {
+		m := &l.top[i]
+		r.list(m.key)
+		b = append(b, m.raw...)
+		b = append(b, ':')
+		b = append(b, m.value...)
+		b = append(b, ',')
+	}
+	b[len(b)-1] = '}'
+	return b
+}
