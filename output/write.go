@@ -349,7 +349,9 @@ func (w *writer) commit(ctx context.Context, ledger Ledger) error {
 func (w *writer) claim(ctx context.Context, ledger Ledger) (outs, records []store.Output, err error) {
 	for _, s := range w.sinks {
 		if s.file != nil {
-			records = append(records, store.Output{Path: resolve(s.path), Kind: s.kind, Now: s.id, Prev: standing(s.path)})
+			records = append(records, store.Output{
+				Path: resolve(s.path), Kind: s.kind, Options: w.opt.Recipe(), Now: s.id, Prev: standing(s.path),
+			})
 		}
 	}
 	if outs, err = known(ctx, ledger); err != nil {

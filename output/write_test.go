@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -357,5 +358,28 @@ func TestNoLedger(t *testing.T) {
 	var refused *RefusedError
 	if _, err := Write(t.Context(), story(), nil, files, opt); !errors.As(err, &refused) {
 		t.Error(err)
+	}
+}
+
+// R1: twenty times the rows take the same memory.
+func TestFlatMemory(t *testing.T) {
+	row := done(1, `"q"`, `{"role":"assistant","content":"`+strings.Repeat(`a\n`, 100)+`"}`)
+	row.Carried = []byte(`{"label":"x"}`)
+	for _, shape := range []Shape{Flat, OpenAI, Chat} {
+		allocated := func(rows int) uint64 {
+			_, files, opt := setup(t)
+			opt.Shape = shape
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if _, err := Write(t.Context(), &repeated{row, rows}, nil, files, opt); err != nil {
+				t.Fatal(err)
+			}
+			runtime.ReadMemStats(&after)
+			return after.TotalAlloc - before.TotalAlloc
+		}
+		few, many := allocated(500), allocated(10_000)
+		if many > few+(256<<10) {
+			t.Errorf("%s: 500 rows allocate %d bytes, 10,000 rows %d", shape, few, many)
+		}
 	}
 }

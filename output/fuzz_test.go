@@ -1,0 +1,96 @@
+package output
+
+import (
+	"bytes"
+	"encoding/csv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"batch/store"
+)
+
+func FuzzCSV(f *testing.F) {
+	for _, s := range []string{"", "=1+1", "\"q\"", "a\nb", "\r\n", "\x00", "\xff", "-1", "\t", "'"} {
+		f.Add(s, false)
+		f.Add(s, true)
+	}
+	f.Fuzz(func(t *testing.T, text string, raw bool) {
+		cols := newColumns([]string{"a", "b"})
+		cols.settle()
+		var out bytes.Buffer
+		table := newCSV(&out, cols, raw)
+		rec := &record{}
+		rec.quoted("a", text)
+		rec.quoted("b", "end")
+		if err := table.encode(rec); err != nil {
+			t.Fatal(err)
+		}
+		if err := table.Close(); err != nil {
+			t.Fatal(err)
+		}
+		cells, err := csv.NewReader(&out).ReadAll()
+		if err != nil || len(cells) != 1 || len(cells[0]) != 2 || cells[0][1] != "end" {
+			t.Fatalf("%q: %q %v", text, cells, err)
+		}
+		got, want := cells[0][0], strings.ReplaceAll(toUTF8(text), "\r\n", "\n")
+		if raw && got != want {
+			t.Fatalf("%q became %q", want, got)
+		}
+		if !raw {
+			if formula([]byte(got)) || strings.Contains(got, "\x00") {
+				t.Fatalf("%q is not guarded: %q", text, got)
+			}
+			if strings.TrimPrefix(got, "'") != strings.TrimPrefix(strings.ReplaceAll(want, "\x00", "\uFFFD"), "'") {
+				t.Fatalf("%q became %q", want, got)
+			}
+		}
+	})
+}
+
+func toUTF8(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Whatever a job file holds: no panic, and what is written is one JSON object on one line of UTF-8.
+func FuzzRow(f *testing.F) {
+	for _, row := range story().rows {
+		f.Add([]byte(row.Body), []byte(row.Response), []byte(row.Carried), []byte(row.ErrorBody), row.CustomID, row.Status)
+	}
+	f.Add([]byte(`{"messages":[{"role":"user","content":[{"type":"text","text":"\ud800"}]}]}`), []byte("{\"choices\":[{\"message\":{\"content\":\"\xff\n\"}}]}"),
+		[]byte(`{"line":1,"input_line":2}`), []byte(`"x"`), "\x00\xff", 500)
+	f.Fuzz(func(t *testing.T, body, response, carried, errorBody []byte, id string, status int) {
+		rows := []store.Row{
+			{State: store.Done, ID: 1, Body: body, Response: response, Carried: carried, CustomID: id, HasCustomID: true, RequestID: id, Model: id},
+			{State: store.Failed, ID: 2, Body: body, ErrorBody: errorBody, Carried: carried, Status: status, Message: id, Type: id, Code: id},
+		}
+		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}} {
+			for _, row := range rows {
+				w := newWriter(Files{Results: Stdout, Errors: "/nowhere/e", Usage: "/nowhere/u"}, opt)
+				if _, err := w.fill(&row); err != nil {
+					if !utf8.ValidString(err.Error()) {
+						t.Fatalf("error: %q", err)
+					}
+					continue
+				}
+				var out bytes.Buffer
+				if err := (&jsonl{w: &out}).encode(&w.rec); err != nil {
+					t.Fatal(err)
+				}
+				line, ok := strings.CutSuffix(out.String(), "\n")
+				if !ok || strings.ContainsAny(line, "\r\n") || !utf8.ValidString(line) {
+					t.Fatalf("not one line of UTF-8: %q", line)
+				}
+				if !jsontext.Value(line).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+					t.Fatalf("not JSON: %s", line)
+				}
+			}
+		}
+	})
+}
