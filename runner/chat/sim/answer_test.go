@@ -58,6 +58,8 @@ func TestStopSequences(t *testing.T) {
 		`,"stop":["","simulate\u005d"]`:              "[practice answer, made up by batch ",
 		`,"stop":"[practice"`:                        "",
 		`,"stop":"made","max_tokens":1`:              "[pra",
+		`,"max_tokens":2,"max_completion_tokens":9`:  "[practic",
+		`,"max_completion_tokens":2,"max_tokens":9`:  "[practic",
 		`,"stop":"answer","max_completion_tokens":5`: "[practice ",
 	} {
 		c := decode(t, post(s, with(1, fields)).body)

@@ -136,14 +136,14 @@ func (c *call) answer(req *request, a *answer, fault int, sc *scratch) {
 // fail is a fault without an answer.
 func (c *call) fail(k *faultKind) {
 	switch k.act {
-	case actError, actError200:
+	case actError:
 		k.err.write(c.w)
-	case actHTML, actGarbage:
+	case actHTML:
 		const page = "<!DOCTYPE html>\n<html><head><title>Practice fault</title></head><body><h1>Practice fault</h1></body></html>\n"
 		h := c.w.Header()
 		h["Content-Type"] = typeHTML
 		h["Content-Length"] = []string{strconv.Itoa(len(page))}
-		c.w.WriteHeader(k.status())
+		c.w.WriteHeader(k.err.status)
 		c.w.Write([]byte(page))
 	case actEmpty:
 		writeJSON(c.w, http.StatusOK, nil)

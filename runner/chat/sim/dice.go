@@ -6,7 +6,7 @@ import (
 )
 
 // maxSeen bounds the counters of bodies; beyond it they start anew.
-const maxSeen = 4 << 20
+const maxSeen = 2 << 20
 
 // dice decides which calls meet which fault.
 type dice struct {

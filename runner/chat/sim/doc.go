@@ -38,5 +38,5 @@
 // order they are sent, and a retry gets another draw.
 //
 // Memory does not grow with the number of calls, but for the ledger (Options.Ledger) and, while faults are on, a counter
-// of some 20 bytes for each different body, which starts anew at 4 million.
+// of some 40 bytes for each different body, which starts anew at 2 million.
 package sim

@@ -21,17 +21,29 @@ type apiError struct {
 }
 
 var (
-	errKey      = apiError{http.StatusUnauthorized, "authentication_error", "invalid_api_key", "Invalid API key provided", "", 0}
-	errModel    = apiError{http.StatusBadRequest, typeInvalid, "invalid_model", "Invalid model specified", "model", 0}
-	errLimit    = apiError{http.StatusTooManyRequests, "rate_limit_error", "rate_limit_exceeded", "Rate limit exceeded", "", 0}
-	errTooLarge = apiError{http.StatusRequestEntityTooLarge, typeInvalid, "request_too_large", "Request body is larger than 32 MiB", "", 0}
-	errUnread   = apiError{http.StatusBadRequest, typeInvalid, "invalid_request", "Request body could not be read", "", 0}
-	errJSON     = apiError{http.StatusBadRequest, typeInvalid, "invalid_request", "Request body is not a JSON object", "", 0}
-	errPath     = apiError{http.StatusNotFound, typeInvalid, "not_found", "No such endpoint", "", 0}
-	errMethod   = apiError{http.StatusMethodNotAllowed, typeInvalid, "method_not_allowed", "Method not allowed", "", 0}
-	errBusy     = apiError{http.StatusConflict, typeInvalid, "idempotency_in_progress", "A request with this Idempotency-Key is still in progress", "", 0}
-	errReused   = apiError{http.StatusUnprocessableEntity, typeInvalid, "idempotency_mismatch", "This Idempotency-Key was used with another request body", "", 0}
+	errKey    = apiError{status: 401, typ: "authentication_error", code: "invalid_api_key", message: "Invalid API key provided"}
+	errLimit  = apiError{status: 429, typ: "rate_limit_error", code: "rate_limit_exceeded", message: "Rate limit exceeded"}
+	errModel  = apiError{status: 400, typ: typeInvalid, code: "invalid_model", message: "Invalid model specified", param: "model"}
+	errUnread = invalid(400, "invalid_request", "Request body could not be read")
+	errJSON   = invalid(400, "invalid_request", "Request body is not a JSON object")
+	errLarge  = invalid(413, "request_too_large", "Request body is larger than 32 MiB")
+	errPath   = invalid(404, "not_found", "No such endpoint")
+	errMethod = invalid(405, "method_not_allowed", "Method not allowed")
+	errBusy   = invalid(409, "idempotency_in_progress", "A request with this Idempotency-Key is still in progress")
+	errReused = invalid(422, "idempotency_mismatch", "This Idempotency-Key was used with another request body")
 )
+
+func invalid(status int, code, message string) apiError {
+	return apiError{status: status, typ: typeInvalid, code: code, message: message}
+}
+
+func badField(param, message string) *apiError {
+	return &apiError{status: 400, typ: typeInvalid, code: "invalid_parameter", message: message, param: param}
+}
+
+func missing(param string) *apiError {
+	return &apiError{status: 400, typ: typeInvalid, code: "missing_parameter", message: "Missing required parameter: " + param, param: param}
+}
 
 func (e *apiError) write(w http.ResponseWriter) {
 	if e.retryAfter > 0 {

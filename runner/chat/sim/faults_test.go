@@ -33,8 +33,8 @@ func TestParseFaults(t *testing.T) {
 	if none, err := sim.ParseFaults(" "); none != nil || err != nil {
 		t.Error(none, err)
 	}
-	if _, err := sim.ParseFaults("400=10%,401=10%,402=10%,403=10%,404=10%,408=10%,409=10%,413=10%,422=10%,500=10%"); err != nil {
-		t.Errorf("ten times 10 %%: %v", err)
+	if _, err := sim.ParseFaults("400=40%,401=45%,402=5%,403=10%"); err != nil {
+		t.Errorf("100 %% in all, but for rounding: %v", err)
 	}
 	for _, row := range []struct{ in, want string }{
 		{"flood=1%", `unknown fault "flood": known are 400, 401,`},

@@ -122,7 +122,11 @@ func TestWorkGoesOnWhenTheClientLeaves(t *testing.T) {
 		s := newServer(t, sim.Options{Latency: time.Minute, Ledger: true})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
+		begin := time.Now()
 		ask(s, httptest.NewRequestWithContext(ctx, "POST", "/v1/chat/completions", strings.NewReader(hello)), "Idempotency-Key", "k")
+		if d := time.Since(begin); d != time.Second {
+			t.Errorf("the server waited %v for nobody", d)
+		}
 		if r := post(s, hello, "Idempotency-Key", "k"); r.header.Get("Idempotent-Replayed") != "true" {
 			t.Errorf("%d %v", r.status, r.header)
 		}

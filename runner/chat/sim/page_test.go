@@ -194,6 +194,9 @@ func TestRoutes(t *testing.T) {
 	} {
 		res := ask(s, httptest.NewRequest(row.method, row.path, strings.NewReader(hello)))
 		c := decode(t, res.body)
+		if want := map[bool]string{true: "POST", false: "GET"}[strings.HasSuffix(row.path, "completions")]; row.status == 405 && res.header.Get("Allow") != want {
+			t.Errorf("%s %s: Allow %q", row.method, row.path, res.header.Get("Allow"))
+		}
 		if res.status != row.status || (row.code != "") != (c.Error != nil) || c.Error != nil && c.Error.Code != row.code {
 			t.Errorf("%s %s: %d %s", row.method, row.path, res.status, res.body)
 		}

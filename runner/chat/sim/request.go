@@ -40,7 +40,7 @@ func readBody(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request) *apiErr
 	case nil:
 		return nil
 	case *http.MaxBytesError:
-		return &errTooLarge
+		return &errLarge
 	default:
 		return &errUnread
 	}
@@ -72,7 +72,7 @@ func (s *Server) parse(dec *jsontext.Decoder, body []byte) (request, *apiError) 
 			return req, &errModel
 		}
 		if bad := chat.CheckField(name, value); bad != nil {
-			return req, invalid(bad.Field, bad.Error())
+			return req, badField(bad.Field, bad.Error())
 		}
 		messages = messages || name == "messages"
 		if bad := req.take(name, value); bad != nil {
@@ -105,7 +105,7 @@ func (req *request) take(name string, value jsontext.Value) *apiError {
 	case "max_tokens", "max_completion_tokens":
 		n, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil || n < 1 {
-			return invalid(name, name+" is not a positive integer")
+			return badField(name, name+" is not a positive integer")
 		}
 		if req.max == 0 || n < req.max {
 			req.max = n
@@ -113,7 +113,7 @@ func (req *request) take(name string, value jsontext.Value) *apiError {
 	case "n":
 		n, err := strconv.Atoi(string(value))
 		if err != nil || n < 1 || n > maxChoices {
-			return invalid(name, fmt.Sprintf("n is not an integer from 1 to %d", maxChoices))
+			return badField(name, fmt.Sprintf("n is not an integer from 1 to %d", maxChoices))
 		}
 		req.choices = n
 	case "stop":
@@ -121,14 +121,14 @@ func (req *request) take(name string, value jsontext.Value) *apiError {
 		if value.Kind() == '"' {
 			req.stop = []string{unquote(value)}
 		} else if json.Unmarshal(value, &req.stop, jsontext.AllowInvalidUTF8(true)) != nil {
-			return invalid(name, "stop is not a string or an array of strings")
+			return badField(name, "stop is not a string or an array of strings")
 		}
 	case "stream_options":
 		var o struct {
 			IncludeUsage bool `json:"include_usage"`
 		}
 		if value.Kind() != 'n' && json.Unmarshal(value, &o, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) != nil {
-			return invalid(name, "stream_options is not an object with include_usage true or false")
+			return badField(name, "stream_options is not an object with include_usage true or false")
 		}
 		req.withUsage = o.IncludeUsage
 	case "response_format":
@@ -136,7 +136,7 @@ func (req *request) take(name string, value jsontext.Value) *apiError {
 			Type string `json:"type"`
 		}
 		if value.Kind() != 'n' && json.Unmarshal(value, &f, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) != nil {
-			return invalid(name, "response_format is not an object with a type")
+			return badField(name, "response_format is not an object with a type")
 		}
 		req.object = f.Type == "json_object" || f.Type == "json_schema"
 	}
@@ -154,12 +154,4 @@ func (s *Server) knowsModel(value jsontext.Value) bool {
 func unquote(value jsontext.Value) string {
 	b, _ := jsontext.AppendUnquote(nil, value)
 	return string(b)
-}
-
-func invalid(param, message string) *apiError {
-	return &apiError{http.StatusBadRequest, typeInvalid, "invalid_parameter", message, param, 0}
-}
-
-func missing(param string) *apiError {
-	return &apiError{http.StatusBadRequest, typeInvalid, "missing_parameter", "Missing required parameter: " + param, param, 0}
 }

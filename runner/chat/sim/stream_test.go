@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -74,6 +75,29 @@ func TestStream(t *testing.T) {
 	}
 	if len(got) != 2 {
 		t.Errorf("%d choices", len(got))
+	}
+}
+
+// flushes notes how much was written at each flush.
+type flushes struct {
+	*httptest.ResponseRecorder
+	at []int
+}
+
+func (f *flushes) Flush() { f.at = append(f.at, f.Body.Len()) }
+
+func TestEachChunkIsSentAtOnce(t *testing.T) {
+	f := &flushes{ResponseRecorder: httptest.NewRecorder()}
+	newServer(t, sim.Options{}).ServeHTTP(f, httptest.NewRequest("POST", "/chat/completions", strings.NewReader(with(1, `,"stream":true`))))
+	n, begin := len(events(t, f.Body.String())), 0
+	for _, end := range f.at {
+		if got := len(events(t, f.Body.String()[begin:end])); got != 1 {
+			t.Errorf("%d events in one flush", got)
+		}
+		begin = end
+	}
+	if len(f.at) != n {
+		t.Errorf("%d flushes of %d events", len(f.at), n)
 	}
 }
 
