@@ -67,7 +67,11 @@ func Check(ctx context.Context, ledger Ledger, files Files, opt Options) error {
 				return err
 			}
 		}
-		if err := checkOwner(path, outs, opt.Force); err != nil {
+		there, err := standing(path)
+		if err != nil {
+			return err
+		}
+		if err := checkOwner(path, there, outs, opt.Force); err != nil {
 			return err
 		}
 	}
@@ -130,19 +134,23 @@ func checkPath(path string, opt Options) error {
 	return nil
 }
 
-// checkOwner refuses a file that this job file did not write.
-func checkOwner(path string, outs []store.Output, force bool) error {
+// standing looks at what is at path now; nil is nothing.
+func standing(path string) (os.FileInfo, error) {
 	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	switch {
+	case err == nil:
+		return info, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return nil, &RefusedError{path, "its name is too long", "choose another name with -o"}
 	}
-	if errors.Is(err, syscall.ENAMETOOLONG) {
-		return &RefusedError{path, "its name is too long", "choose another name with -o"}
-	}
-	if err != nil {
-		return &RefusedError{path, "cannot be looked at: " + cause(err).Error(), "choose another name with -o"}
-	}
-	if force || owned(outs, info) {
+	return nil, &RefusedError{path, "cannot be looked at: " + cause(err).Error(), "choose another name with -o"}
+}
+
+// checkOwner refuses to replace what stands at path when this job file did not write it.
+func checkOwner(path string, there os.FileInfo, outs []store.Output, force bool) error {
+	if there == nil || force || owned(outs, there) {
 		return nil
 	}
 	problem := "already exists and was not written from this job file"

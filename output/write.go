@@ -1,13 +1,10 @@
 package output
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"iter"
-	"os"
-	"path/filepath"
 
 	"batch/store"
 )
@@ -99,13 +96,6 @@ func Write(ctx context.Context, src Source, ledger Ledger, files Files, opt Opti
 	return w.report, nil
 }
 
-// The kinds of files, as the ledger names them.
-const (
-	kindResults = "results"
-	kindErrors  = "errors"
-	kindUsage   = "usage"
-)
-
 // writer is one Write at work.
 type writer struct {
 	opt    Options
@@ -113,20 +103,6 @@ type writer struct {
 	rec    record
 	sinks  [3]*sink
 	report Report
-}
-
-// sink is one of the three files. It is opened with its first row, so that an errors file without rows never exists.
-type sink struct {
-	kind, path string
-	cols       *columns
-	opt        *Options
-
-	file  *file
-	buf   *bufio.Writer
-	bytes counter
-	enc   encoder
-	rows  int64
-	id    store.Identity
 }
 
 func newWriter(files Files, opt Options) *writer {
@@ -260,180 +236,6 @@ func (w *writer) totals(ctx context.Context, src Source) error {
 		}
 	}
 	return nil
-}
-
-func (s *sink) open() error {
-	if s.kind == kindResults && s.path == Stdout {
-		s.buf = bufio.NewWriterSize(s.opt.Stdout, bufferSize)
-	} else {
-		err := s.opt.fault("create")
-		if err == nil {
-			s.file, err = create(s.path)
-		}
-		if err != nil {
-			return s.failed(err)
-		}
-		s.buf = s.file.w
-	}
-	s.bytes.w = s.buf
-	if s.opt.Format != CSV {
-		s.enc = &jsonl{w: &s.bytes}
-		return nil
-	}
-	s.cols.settle()
-	table := newCSV(&s.bytes, s.cols, s.opt.CSVRaw)
-	s.enc = table
-	return s.failed(table.header())
-}
-
-func (s *sink) write(rec *record) error {
-	if s.enc == nil {
-		if err := s.open(); err != nil {
-			return err
-		}
-	}
-	s.rows++
-	return s.failed(s.enc.encode(rec))
-}
-
-// failed names the file in an error of writing to it.
-func (s *sink) failed(err error) error {
-	if err == nil {
-		return nil
-	}
-	name := printable(s.path)
-	if s.kind == kindResults && s.path == Stdout {
-		name = "standard output"
-	}
-	return fmt.Errorf("write %s: %w", name, cause(err))
-}
-
-// commit makes the files last and puts them in their places.
-func (w *writer) commit(ctx context.Context, ledger Ledger) error {
-	for _, s := range w.sinks {
-		if s.enc != nil {
-			if err := s.finish(); err != nil {
-				return err
-			}
-		}
-	}
-	outs, records, err := w.claim(ctx, ledger)
-	if err != nil {
-		return err
-	}
-	for _, s := range w.sinks {
-		if s.file != nil {
-			if err := s.file.rename(w.opt.fault); err != nil {
-				return err
-			}
-		}
-		if s.enc != nil {
-			w.report.Written = append(w.report.Written, Written{s.kind, s.path, s.rows, s.bytes.n})
-		}
-	}
-	if err := w.removeErrors(outs); err != nil {
-		return err
-	}
-	if err := w.opt.fault("sync folder"); err != nil {
-		return err
-	}
-	if err := syncFolder(filepath.Dir(w.sinks[2].path)); err != nil {
-		return err
-	}
-	return w.settle(ctx, ledger, records)
-}
-
-// claim looks once more whether the places are ours, since the run that Check let begin may have taken hours, and
-// writes into the ledger who is about to stand there and who stands there now. The places come first and the ledger
-// second: whatever another export of this job file put there is in the ledger by then.
-func (w *writer) claim(ctx context.Context, ledger Ledger) (outs, records []store.Output, err error) {
-	for _, s := range w.sinks {
-		if s.file != nil {
-			records = append(records, store.Output{
-				Path: resolve(s.path), Kind: s.kind, Options: w.opt.Recipe(), Now: s.id, Prev: standing(s.path),
-			})
-		}
-	}
-	if outs, err = known(ctx, ledger); err != nil {
-		return nil, nil, err
-	}
-	for _, s := range w.sinks {
-		if s.file != nil {
-			if err := checkOwner(s.path, outs, w.opt.Force); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	return outs, records, w.record(ctx, ledger, records)
-}
-
-func (s *sink) finish() (err error) {
-	if err := s.failed(s.enc.Close()); err != nil {
-		return err
-	}
-	if s.file == nil {
-		return s.failed(s.buf.Flush())
-	}
-	s.id, err = s.file.finish(s.opt.fault)
-	return err
-}
-
-func (w *writer) record(ctx context.Context, ledger Ledger, records []store.Output) error {
-	if ledger == nil || len(records) == 0 {
-		return nil
-	}
-	err := w.opt.fault("record")
-	if err == nil {
-		err = ledger.RecordOutputs(ctx, records...)
-	}
-	if err != nil {
-		return fmt.Errorf("record outputs: %w", err)
-	}
-	return nil
-}
-
-// settle makes sure that the ledger names the files that stand. Two exports to one file record and rename in any
-// order, and the last to rename is not always the last to record; without this the file could become nobody's.
-func (w *writer) settle(ctx context.Context, ledger Ledger, records []store.Output) error {
-	outs, err := known(ctx, ledger)
-	if err != nil {
-		return err
-	}
-	var again []store.Output
-	for _, r := range records {
-		for _, o := range outs {
-			if o.Path == r.Path && o.Now != r.Now {
-				r.Prev = o.Now
-				again = append(again, r)
-			}
-		}
-	}
-	return w.record(ctx, ledger, again)
-}
-
-// removeErrors takes the errors file of an earlier run away when nothing failed any more, if it is ours.
-func (w *writer) removeErrors(outs []store.Output) error {
-	s := w.sinks[1]
-	if s.enc != nil {
-		return nil
-	}
-	info, err := os.Lstat(s.path)
-	if err != nil || !owned(outs, info) {
-		return nil
-	}
-	if err := os.Remove(s.path); err != nil {
-		return fmt.Errorf("remove %s: %w", printable(s.path), cause(err))
-	}
-	w.report.Removed = s.path
-	return nil
-}
-
-// standing is the identity of the file at path now, zero without one.
-func standing(path string) store.Identity {
-	if info, err := os.Lstat(path); err == nil {
-		return identity(info)
-	}
-	return store.Identity{}
 }
 
 func (w *writer) discard() {

@@ -1,0 +1,130 @@
+package output
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"batch/store"
+)
+
+// commit makes the files last and puts them in their places.
+func (w *writer) commit(ctx context.Context, ledger Ledger) error {
+	for _, s := range w.sinks {
+		if s.enc != nil {
+			if err := s.finish(); err != nil {
+				return err
+			}
+		}
+	}
+	outs, records, err := w.claim(ctx, ledger)
+	if err != nil {
+		return err
+	}
+	for _, s := range w.sinks {
+		if s.file != nil {
+			if err := s.file.rename(w.opt.fault); err != nil {
+				return err
+			}
+		}
+		if s.enc != nil {
+			w.report.Written = append(w.report.Written, Written{s.kind, s.path, s.rows, s.bytes.n})
+		}
+	}
+	if err := w.removeErrors(outs); err != nil {
+		return err
+	}
+	if err := w.opt.fault("sync folder"); err != nil {
+		return err
+	}
+	for i, s := range w.sinks { // nearly always one folder
+		dir := filepath.Dir(s.path)
+		if s.path == Stdout || i > 0 && dir == filepath.Dir(w.sinks[i-1].path) {
+			continue
+		}
+		if err := syncFolder(dir); err != nil {
+			return err
+		}
+	}
+	return w.settle(ctx, ledger, records)
+}
+
+// claim looks once more whether the places are ours, since the run that Check let begin may have taken hours, and
+// writes into the ledger who is about to stand there and who stands there now. The places come first and the ledger
+// second: whatever another export of this job file put there is in the ledger by then.
+func (w *writer) claim(ctx context.Context, ledger Ledger) (outs, records []store.Output, err error) {
+	var there [len(w.sinks)]os.FileInfo
+	for i, s := range w.sinks {
+		if s.file == nil {
+			continue
+		}
+		if there[i], err = standing(s.path); err != nil {
+			return nil, nil, err
+		}
+		o := store.Output{Path: resolve(s.path), Kind: s.kind, Options: w.opt.Recipe(), Now: s.id}
+		if there[i] != nil {
+			o.Prev = identity(there[i])
+		}
+		records = append(records, o)
+	}
+	if outs, err = known(ctx, ledger); err != nil {
+		return nil, nil, err
+	}
+	for i, s := range w.sinks {
+		if err := checkOwner(s.path, there[i], outs, w.opt.Force); err != nil {
+			return nil, nil, err
+		}
+	}
+	return outs, records, w.record(ctx, ledger, records)
+}
+
+func (w *writer) record(ctx context.Context, ledger Ledger, records []store.Output) error {
+	if ledger == nil || len(records) == 0 {
+		return nil
+	}
+	err := w.opt.fault("record")
+	if err == nil {
+		err = ledger.RecordOutputs(ctx, records...)
+	}
+	if err != nil {
+		return fmt.Errorf("record outputs: %w", err)
+	}
+	return nil
+}
+
+// settle makes sure that the ledger names the files that stand. Two exports to one file record and rename in any
+// order, and the last to rename is not always the last to record; without this the file could become nobody's.
+func (w *writer) settle(ctx context.Context, ledger Ledger, records []store.Output) error {
+	outs, err := known(ctx, ledger)
+	if err != nil {
+		return err
+	}
+	var again []store.Output
+	for _, r := range records {
+		for _, o := range outs {
+			if o.Path == r.Path && o.Now != r.Now {
+				r.Prev = o.Now
+				again = append(again, r)
+			}
+		}
+	}
+	return w.record(ctx, ledger, again)
+}
+
+// removeErrors takes the errors file of an earlier run away when nothing failed any more, if it is ours.
+func (w *writer) removeErrors(outs []store.Output) error {
+	s := w.sinks[1]
+	if s.enc != nil {
+		return nil
+	}
+	info, err := os.Lstat(s.path)
+	if err != nil || !owned(outs, info) {
+		return nil
+	}
+	if err := os.Remove(s.path); err != nil {
+		return fmt.Errorf("remove %s: %w", printable(s.path), cause(err))
+	}
+	w.report.Removed = s.path
+	return nil
+}

@@ -1,0 +1,86 @@
+package output
+
+import (
+	"bufio"
+	"fmt"
+
+	"batch/store"
+)
+
+// The kinds of files, as the ledger names them.
+const (
+	kindResults = "results"
+	kindErrors  = "errors"
+	kindUsage   = "usage"
+)
+
+// sink is one of the three files. It is opened with its first row, so that an errors file without rows never exists.
+type sink struct {
+	kind, path string
+	cols       *columns
+	opt        *Options
+
+	file  *file
+	buf   *bufio.Writer
+	bytes counter
+	enc   encoder
+	rows  int64
+	id    store.Identity
+}
+
+func (s *sink) open() error {
+	if s.kind == kindResults && s.path == Stdout {
+		s.buf = bufio.NewWriterSize(s.opt.Stdout, bufferSize)
+	} else {
+		err := s.opt.fault("create")
+		if err == nil {
+			s.file, err = create(s.path)
+		}
+		if err != nil {
+			return s.failed(err)
+		}
+		s.buf = s.file.w
+	}
+	s.bytes.w = s.buf
+	if s.opt.Format != CSV {
+		s.enc = &jsonl{w: &s.bytes}
+		return nil
+	}
+	s.cols.settle()
+	table := newCSV(&s.bytes, s.cols, s.opt.CSVRaw)
+	s.enc = table
+	return s.failed(table.header())
+}
+
+func (s *sink) write(rec *record) error {
+	if s.enc == nil {
+		if err := s.open(); err != nil {
+			return err
+		}
+	}
+	s.rows++
+	return s.failed(s.enc.encode(rec))
+}
+
+// failed names the file in an error of writing to it.
+func (s *sink) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	name := printable(s.path)
+	if s.kind == kindResults && s.path == Stdout {
+		name = "standard output"
+	}
+	return fmt.Errorf("write %s: %w", name, cause(err))
+}
+
+func (s *sink) finish() (err error) {
+	if err := s.failed(s.enc.Close()); err != nil {
+		return err
+	}
+	if s.file == nil {
+		return s.failed(s.buf.Flush())
+	}
+	s.id, err = s.file.finish(s.opt.fault)
+	return err
+}
