@@ -38,13 +38,13 @@ func (w *writer) commit(ctx context.Context, ledger Ledger) error {
 	if err := w.opt.fault("sync folder"); err != nil {
 		return err
 	}
-	for i, s := range w.sinks { // nearly always one folder
-		dir := filepath.Dir(s.path)
-		if s.path == Stdout || i > 0 && dir == filepath.Dir(w.sinks[i-1].path) {
-			continue
-		}
-		if err := syncFolder(dir); err != nil {
-			return err
+	synced := map[string]bool{}
+	for i, s := range w.sinks {
+		if dir := filepath.Dir(s.path); !synced[dir] && (i > 0 || s.path != Stdout) {
+			synced[dir] = true
+			if err := syncFolder(dir); err != nil {
+				return err
+			}
 		}
 	}
 	return w.settle(ctx, ledger, records)
