@@ -242,3 +242,40 @@ func TestMemoryIsFlat(t *testing.T) {
 		}
 	}
 }
+
+// A line of nothing but keys costs its memory once: the lines after it need none of it.
+func TestMemoryComesBack(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`{"prompt":"x","model":"m","a":{"k":0`)
+	for i := 0; b.Len() < 15<<20; i++ {
+		fmt.Fprintf(&b, `,"k%d":0`, i)
+	}
+	b.WriteString("}}\n" + `{"prompt":"x","model":"m"}`)
+	r := NewReader("p.jsonl", strings.NewReader(b.String()), Options{})
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for range 2 {
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.GC()
+	runtime.GC() // a pool lets go at the second one
+	runtime.ReadMemStats(&after)
+	if kept := int64(after.HeapInuse) - int64(before.HeapInuse); kept > 40<<20 {
+		t.Errorf("%d MiB are kept after a line of 15 MiB", kept>>20)
+	}
+	runtime.KeepAlive(r)
+}
+
+func TestTooManyKeys(t *testing.T) {
+	var b strings.Builder
+	for i := range maxMembers {
+		fmt.Fprintf(&b, `,"k%d":0`, i)
+	}
+	_, bad, _ := readAll(t, `{"prompt":"x","model":"m","params":{`+b.String()[1:]+`,"k":0}}`, Options{})
+	if len(bad) != 1 || bad[0].Error() != "p.jsonl:1: an object with more than 4096 keys" {
+		t.Error(bad)
+	}
+}

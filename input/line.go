@@ -2,6 +2,7 @@ package input
 
 import (
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,6 +20,12 @@ type line struct {
 	batch   bool
 	carried []int // places in top of the author's own keys
 }
+
+// maxMembers bounds the keys of the objects that are taken apart, so that a line of nothing but keys costs no more
+// memory than another.
+const maxMembers = 4096
+
+var errTooManyKeys = errors.New("too many keys")
 
 // member is one name and value of an object.
 type member struct {
@@ -119,6 +126,9 @@ func (d *decoder) object(text []byte, dst *[]member, inside func(name []byte) *[
 		}
 		if err != nil {
 			return err
+		}
+		if len(*dst) == maxMembers {
+			return errTooManyKeys
 		}
 		*dst = append(*dst, m)
 	}

@@ -105,6 +105,10 @@ func (r *Reader) refuse(bad *LineError) (Prompt, error) {
 
 // parse makes a prompt of a line. Of what it returns nothing is a part of line.
 func (r *Reader) parse(text []byte) (Prompt, *LineError) {
+	if len(text) > 4*bufferSize {
+		// What a decoder notes of the names in a long line, it would keep: six times the line, at worst.
+		defer func() { r.dec, r.body, r.line = newDecoder(), nil, line{} }()
+	}
 	r.line.reset()
 	r.fill.begin()
 	bad := r.scan(text)
@@ -131,9 +135,6 @@ func (r *Reader) parse(text []byte) (Prompt, *LineError) {
 	r.fill.keep()
 	if p.Batch {
 		r.batch++
-	}
-	if cap(r.body) > 4*bufferSize {
-		r.body = nil
 	}
 	return p, nil
 }

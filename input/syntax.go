@@ -18,6 +18,8 @@ const oneObject = "a prompt file has one JSON object a line (jq -c . FILE makes 
 func syntaxError(err error, lead int) *LineError {
 	var syntax *jsontext.SyntacticError
 	switch {
+	case err == errTooManyKeys:
+		return &LineError{Problem: fmt.Sprintf("an object with more than %d keys", maxMembers)}
 	case !errors.As(err, &syntax):
 		return &LineError{Problem: "the line is not valid JSON", Hint: oneObject}
 	case errors.Is(err, jsontext.ErrDuplicateName):

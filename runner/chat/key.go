@@ -28,20 +28,16 @@ var errNotRequest = errors.New("request key: body is not a JSON object")
 // an error.
 func Key(body []byte) ([32]byte, error) {
 	c := canonicals.Get().(*canonical)
-	defer canonicals.Put(c)
-	c.out, c.spans = c.out[:0], c.spans[:0]
+	defer c.done()
 	w := walk(body)
 	defer w.done()
 	if !c.object(w, true) || !w.end() {
 		return [32]byte{}, errNotRequest
 	}
-	if cap(c.out)+cap(c.spare) > keepCanonical {
-		defer func() { c.out, c.spare, c.spans = nil, nil, nil }()
-	}
 	return sha256.Sum256(c.out), nil
 }
 
-// keepCanonical bounds the buffers that wait in the pool after a long body.
+// keepCanonical bounds the buffers that wait in the pool for the next body.
 const keepCanonical = 1 << 20
 
 // canonical builds the canonical form of one body in out.
@@ -54,6 +50,15 @@ type canonical struct {
 type span struct{ start, nameEnd, end int }
 
 var canonicals = sync.Pool{New: func() any { return new(canonical) }}
+
+// done gives the buffers back, but for ones that a long body has grown.
+func (c *canonical) done() {
+	c.out, c.spare, c.spans = c.out[:0], c.spare[:0], c.spans[:0]
+	if cap(c.out)+cap(c.spare)+cap(c.spans) > keepCanonical {
+		*c = canonical{}
+	}
+	canonicals.Put(c)
+}
 
 // object writes the next value, an object, with its members sorted; body says that it is the request itself.
 func (c *canonical) object(w *walker, body bool) bool {
