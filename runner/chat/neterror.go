@@ -33,8 +33,8 @@ func (a *attempt) failed(err error, sent bool) failure {
 		return failure{verdict{Unknown, TimedOut}, "no answer within " + a.client.opt.Timeout.String()}
 	case !a.gotConn && badCertificate(err):
 		return failure{verdict{RunStops, BadCertificate}, "TLS: " + strings.TrimPrefix(err.Error(), "tls: ")}
-	case !a.gotConn && strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return failure{verdict{RunStops, WrongEndpoint}, "the endpoint speaks http, not https"}
+	case !a.gotConn && notTLS(err):
+		return failure{verdict{RunStops, WrongEndpoint}, "the endpoint does not speak TLS: its base URL may begin with http:// in truth"}
 	case !a.gotConn:
 		return failure{verdict{NotProcessed, Unreachable}, dialMessage(err)}
 	case !sent:
@@ -81,6 +81,12 @@ func badCertificate(err error) bool {
 		strings.Contains(text, "tls: handshake failure") ||
 		strings.Contains(text, "tls: failed to parse certificate") ||
 		strings.Contains(text, "tls: server sent certificate containing RSA key larger")
+}
+
+// notTLS recognises the answer of a server that took our handshake for a request.
+func notTLS(err error) bool {
+	_, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok
 }
 
 func permanentAlert(alert uint8) bool {

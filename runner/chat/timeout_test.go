@@ -1,0 +1,161 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// script is what a server sends and when.
+type script []struct {
+	wait time.Duration
+	text string
+}
+
+func (s script) serve(w http.ResponseWriter, r *http.Request) {
+	io.Copy(io.Discard, r.Body)
+	for _, step := range s {
+		select {
+		case <-time.After(step.wait):
+		case <-r.Context().Done():
+			return
+		}
+		io.WriteString(w, step.text)
+		w.(http.Flusher).Flush()
+	}
+}
+
+func drip(n int, every time.Duration, text string) script {
+	return append(make(script, 0, n+1), slicesRepeat(n, every, text)...)
+}
+
+func slicesRepeat(n int, wait time.Duration, text string) (s script) {
+	for range n {
+		s = append(s, struct {
+			wait time.Duration
+			text string
+		}{wait, text})
+	}
+	return s
+}
+
+// The limits are the defaults: 10 minutes for the answer to begin, 60 seconds of silence within it.
+func TestTimeLimits(t *testing.T) {
+	whole := script{{0, completion}}
+	for name, row := range map[string]struct {
+		script script
+		class  Class
+		reason Reason
+		took   time.Duration
+	}{
+		"headers in time":              {script{{9 * time.Minute, completion}}, Done, ReasonNone, 9 * time.Minute},
+		"headers too late":             {script{{11 * time.Minute, completion}}, Unknown, TimedOut, 10 * time.Minute},
+		"the body begins in time":      {append(script{{0, ""}, {9 * time.Minute, ""}}, whole...), Done, ReasonNone, 9 * time.Minute},
+		"the body begins too late":     {append(script{{0, ""}, {11 * time.Minute, ""}}, whole...), Unknown, TimedOut, 10 * time.Minute},
+		"a body with short silences":   {append(drip(5, 59*time.Second, " "), whole...), Done, ReasonNone, 295 * time.Second},
+		"a body with a long silence":   {append(script{{0, completion[:9]}, {61 * time.Second, ""}}, script{{0, completion[9:]}}...), Unknown, TimedOut, 60 * time.Second},
+		"a body that drips for ever":   {append(script{{0, "{"}}, drip(1000, 50*time.Second, " ")...), Unknown, TimedOut, 10 * time.Minute},
+		"a stream that drips for long": {append(drip(100, 50*time.Second, chunk(`{"content":"a"}`, "null")), script{{0, helloStream}}...), Done, ReasonNone, 5000 * time.Second},
+		"a stream of keep-alives":      {append(script{{0, chunk(`{"content":"a"}`, "null")}}, drip(1000, 50*time.Second, ": ping\n\n")...), Unknown, TimedOut, 10 * time.Minute},
+		"a stream that is silent":      {append(script{{0, chunk(`{"content":"a"}`, "null")}}, drip(1, time.Hour, "")...), Unknown, TimedOut, 60 * time.Second},
+		"an end that never comes":      {append(script{{0, chunk(`{"content":"a"}`, `"stop"`)}}, drip(1, time.Hour, "")...), Done, ReasonNone, 60 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := piped(t, row.script.serve)
+				start := time.Now()
+				r := do(client, request)
+				if took := time.Since(start); r.Class != row.class || r.Reason != row.reason || took != row.took || !r.Sent {
+					t.Errorf("%v %v %q after %v, want %v %v after %v", r.Class, r.Reason, r.Message, took, row.class, row.reason, row.took)
+				}
+			})
+		})
+	}
+}
+
+func TestConnectTimeout(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"by the connect limit": func(o *Options) {},
+		"by the whole limit":   func(o *Options) { o.ConnectTimeout = time.Hour; o.Timeout = 10 * time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := connect(t, "http://host.localhost", change, func(o *Options) {
+					o.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+						<-ctx.Done()
+						return nil, ctx.Err()
+					}
+				})
+				start := time.Now()
+				r := do(client, request)
+				if took := time.Since(start); r.Class != NotProcessed || r.Reason != Unreachable || r.Sent || took != 10*time.Second {
+					t.Errorf("%+v after %v", r, took)
+				}
+				client.transport.CloseIdleConnections()
+				synctest.Wait()
+			})
+		})
+	}
+}
+
+// N9: a server that accepts the connection and reads nothing.
+func TestServerThatNeverReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := newPipes()
+		accepted := make(chan net.Conn, 1)
+		go func() {
+			conn, _ := listener.Accept()
+			accepted <- conn
+		}()
+		client := connect(t, "http://pipe.localhost", func(o *Options) { o.DialContext = listener.dial })
+		r := do(client, strings.Repeat(" ", 1<<20)+request)
+		// A pipe holds no byte, so nothing has left: a real connection would have taken some, and be Unknown.
+		if r.Class != NotProcessed || r.Sent || r.Duration != DefaultTimeout {
+			t.Errorf("%v %v %v", r.Class, r.Sent, r.Duration)
+		}
+		(<-accepted).Close()
+	})
+}
+
+func TestInterrupted(t *testing.T) {
+	cancelAfter := func(d time.Duration) context.Context {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(d, func() { cancel(errors.New("second Ctrl-C")) })
+		return ctx
+	}
+	for name, row := range map[string]struct {
+		script script
+		class  Class
+		status int
+	}{
+		"while waiting":                 {script{{time.Hour, completion}}, Interrupted, 0},
+		"while reading":                 {script{{0, completion[:9]}, {59 * time.Second, completion[9:]}}, Interrupted, 200},
+		"in a stream":                   {script{{0, chunk(`{"content":"a"}`, "null")}, {59 * time.Second, ""}}, Interrupted, 200},
+		"in a stream that was complete": {script{{0, chunk(`{"content":"a"}`, `"stop"`)}, {59 * time.Second, ""}}, Done, 200},
+		"after the answer":              {script{{0, completion}}, Done, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := piped(t, row.script.serve)
+				r := client.Do(cancelAfter(30*time.Second), Call{Body: []byte(request)})
+				if r.Class != row.class || r.Status != row.status || !r.Sent {
+					t.Errorf("%+v", r)
+				}
+			})
+		})
+	}
+	t.Run("before it began", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		r := serve(t, answer(200, completion)).Do(ctx, Call{Body: []byte(request)})
+		if r.Class != Interrupted || r.Sent {
+			t.Errorf("%+v", r)
+		}
+	})
+}
