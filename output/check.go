@@ -90,6 +90,15 @@ func known(ctx context.Context, ledger Ledger) ([]store.Output, error) {
 	return outs, nil
 }
 
+// CheckInputs tells whether the input may be read: a *RefusedError names a file that was written from this very job file.
+func CheckInputs(ctx context.Context, ledger Ledger, inputs []string) error {
+	outs, err := known(ctx, ledger)
+	if err != nil {
+		return err
+	}
+	return checkInputs(outs, inputs)
+}
+
 // checkInputs refuses to read what an earlier run of the same job file wrote: its rows would become prompts.
 func checkInputs(outs []store.Output, inputs []string) error {
 	for _, in := range inputs {

@@ -56,7 +56,7 @@ func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	o := outcome(c, res)
-	if res.Simulated && !j.simulated {
+	if res.Simulated && !j.simulated || j.simulated && res.Class == chat.Done && !res.Simulated {
 		return j.stop(o, res, Simulated)
 	}
 	if replayedFailure(res) {

@@ -493,6 +493,11 @@ func TestRunStops(t *testing.T) {
 				t.Errorf("%+v", sum)
 			}
 		})
+		in(t, 5, always(done("real")), func(w *world) {
+			if sum := w.run(Options{AllowSimulated: true}); sum.Stop == nil || sum.Stop.Cause != Simulated || w.counts().Done != 0 {
+				t.Errorf("a real answer got among made-up ones: %+v", sum)
+			}
+		})
 	})
 }
 

@@ -16,7 +16,7 @@ const (
 	ProviderDown Cause = "provider_down" // nothing has been answered for too long
 	RateLimit    Cause = "rate_limit"    // the wait that is asked for is too long
 	SameFailure  Cause = "same_failure"  // 20 answers in a row, all the same failure
-	Simulated    Cause = "simulated"     // a practice server answered a run that is not simulated
+	Simulated    Cause = "simulated"     // a made-up answer reached a real run, or a real one a simulated run
 	Storage      Cause = "storage"       // the job file could not be written
 )
 

@@ -24,7 +24,27 @@ func (e *LockedError) Error() string {
 
 // Acquire takes the lock of the job file at path, a file beside it named path.lock, or returns a *LockedError at once.
 func Acquire(path string) (*Lock, error) {
-	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	for {
+		l, err := acquire(path)
+		if l != nil || err != nil {
+			return l, err
+		}
+	}
+}
+
+// AcquireExisting is Acquire for a job file that must be there already; it leaves nothing behind where it is not.
+func AcquireExisting(path string) (*Lock, error) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", path, ErrNotFound)
+	}
+	return Acquire(path)
+}
+
+// acquire gives no lock and no error when the lock file was deleted by its last holder in between: a lock on a file that
+// nobody else can find is none.
+func acquire(path string) (*Lock, error) {
+	name := path + ".lock"
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, &Failure{"lock job file", err}
 	}
@@ -35,9 +55,28 @@ func Acquire(path string) (*Lock, error) {
 		}
 		return nil, &LockedError{Path: path, Holder: holder(f)}
 	}
+	mine, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, &Failure{"lock job file", err}
+	}
+	if there, err := os.Lstat(name); err != nil || !os.SameFile(mine, there) {
+		f.Close()
+		return nil, nil
+	}
 	f.Truncate(0)
 	fmt.Fprintf(f, "process %d since %s\n", os.Getpid(), time.Now().UTC().Format("2006-01-02 15:04:05 UTC"))
 	return &Lock{file: f}, nil
+}
+
+// Held says that a run holds the job file at path now.
+func Held(path string) bool {
+	f, err := os.Open(path + ".lock")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
 // holder reads what the lock's owner wrote about itself; only the message depends on it, never the lock.
@@ -51,5 +90,8 @@ func holder(f *os.File) string {
 	return strings.ToValidUTF8(text, "")
 }
 
-// Release gives the job file free. The lock file stays: deleting it would let two runs hold two different files.
-func (l *Lock) Release() error { return l.file.Close() }
+// Release gives the job file free and takes the lock file away.
+func (l *Lock) Release() error {
+	err := os.Remove(l.file.Name()) // while it is held
+	return errors.Join(err, l.file.Close())
+}

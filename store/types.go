@@ -60,6 +60,7 @@ type Row struct {
 	CustomID    string
 	HasCustomID bool
 	Model       string // requested
+	Key         []byte // of the request
 	Body        []byte // as stored: byte for byte what is sent
 	Carried     []byte // JSON object, or nil
 

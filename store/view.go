@@ -125,7 +125,7 @@ func (v *View) tally(ctx context.Context, query string) ([]Tally, error) {
 }
 
 const rowsQuery = `
-	SELECT j.position, j.id, j.state, i.path, j.line, j.custom_id, j.model, j.body, j.carried, j.attempts, j.unknown > 0,
+	SELECT j.position, j.id, j.state, i.path, j.line, j.custom_id, j.model, j.key, j.body, j.carried, j.attempts, j.unknown > 0,
 	  r.endpoint, a.status, a.request_id, a.duration_ms, a.prompt_tokens, a.completion_tokens, a.total_tokens,
 	  a.type, a.code, a.message, a.body,
 	  w.response, w.assembled, w.finish_reason, w.estimated_prompt, w.estimated
@@ -234,19 +234,19 @@ type rowScan struct {
 	position                                                                    int64
 	file, id, endpoint, request, kind, code, message, finish                    sql.NullString
 	status, duration, prompt, completion, total, assembled, estPrompt, estimate sql.NullInt64
-	body, carried, errBody, response                                            sql.RawBytes
+	key, body, carried, errBody, response                                       sql.RawBytes
 }
 
 func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 	r := &c.Row
-	if err := rows.Scan(&c.position, &r.ID, &r.State, &c.file, &r.Line, &c.id, &r.Model, &c.body, &c.carried, &r.Attempts, &r.PossiblyPaid,
+	if err := rows.Scan(&c.position, &r.ID, &r.State, &c.file, &r.Line, &c.id, &r.Model, &c.key, &c.body, &c.carried, &r.Attempts, &r.PossiblyPaid,
 		&c.endpoint, &c.status, &c.request, &c.duration, &c.prompt, &c.completion, &c.total,
 		&c.kind, &c.code, &c.message, &c.errBody,
 		&c.response, &c.assembled, &c.finish, &c.estPrompt, &c.estimate); err != nil {
 		return nil, err
 	}
 	r.File, r.CustomID, r.HasCustomID = c.file.String, c.id.String, c.id.Valid
-	r.Body, r.Carried, r.ErrorBody, r.Response = c.body, c.carried, c.errBody, c.response
+	r.Key, r.Body, r.Carried, r.ErrorBody, r.Response = c.key, c.body, c.carried, c.errBody, c.response
 	r.Endpoint, r.Status, r.RequestID = c.endpoint.String, int(c.status.Int64), c.request.String
 	r.Latency = time.Duration(c.duration.Int64) * time.Millisecond
 	r.Usage = Usage{c.total.Valid, c.prompt.Int64, c.completion.Int64, c.total.Int64}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"batch/output"
+	"batch/store"
+)
+
+// outputConfig is what the flags say of the files to be written.
+type outputConfig struct {
+	out    string
+	format output.Format
+	shape  output.Shape
+	csvRaw bool
+	force  bool
+}
+
+func outputFlags() []cli.Flag {
+	const files = "Files"
+	return []cli.Flag{
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Category: files,
+			Usage: "results `FILE`, - for standard output (default: named after the job file); errors and usage stand beside it"},
+		&cli.StringFlag{Name: "format", Usage: "`jsonl` or csv (default: by the ending of -o)", Category: files},
+		&cli.StringFlag{Name: "shape", Usage: "`flat`, openai (Batch API lines) or chat (fine-tuning); default: openai when every line is of that form, else flat", Category: files},
+		&cli.BoolFlag{Name: "csv-raw", Usage: "CSV without the guard against spreadsheet formulas", Category: files},
+		&cli.BoolFlag{Name: "force", Usage: "replace files that this job file did not write", Category: files},
+	}
+}
+
+func readOutputConfig(ctx *cli.Context) (outputConfig, error) {
+	cfg := outputConfig{out: ctx.String("output"), csvRaw: ctx.Bool("csv-raw"), force: ctx.Bool("force")}
+	if ctx.IsSet("output") && cfg.out == "" {
+		return cfg, usage(errors.New("-o names no file"), "leave it off for the default names")
+	}
+	var err error
+	if cfg.format, err = output.ParseFormat(ctx.String("format")); err != nil {
+		return cfg, err
+	}
+	cfg.shape, err = output.ParseShape(ctx.String("shape"))
+	return cfg, err
+}
+
+// resolve names the files and says how they are written, for the input that the job file holds.
+func (cfg outputConfig) resolve(ctx context.Context, st *store.Store, stdout io.Writer) (output.Files, output.Options, error) {
+	files, format, err := output.Names(st.Path(), cfg.out, cfg.format)
+	if err != nil {
+		return files, output.Options{}, err
+	}
+	settings, err := st.Settings(ctx)
+	if err != nil {
+		return files, output.Options{}, err
+	}
+	inputs, err := st.Inputs(ctx)
+	if err != nil {
+		return files, output.Options{}, err
+	}
+	opt := output.Options{
+		Format: format, Shape: cfg.shape, ShowFile: len(inputs) > 1, Simulated: settings[store.SettingSimulated] == "true",
+		CSVRaw: cfg.csvRaw, Force: cfg.force, JobFile: st.Path(), Stdout: stdout,
+	}
+	if opt.Shape == "" && format != output.CSV {
+		opt.Shape = output.Shape(settings[settingShape])
+	}
+	for _, in := range inputs {
+		if in.Path == "-" {
+			continue
+		}
+		path, err := filepath.Abs(in.Path)
+		if err != nil {
+			return files, opt, err
+		}
+		opt.Inputs = append(opt.Inputs, path)
+	}
+	return files, opt, nil
+}
+
+// writeOutputs makes the files from a picture of the job file at this moment.
+func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt output.Options) (output.Report, error) {
+	v, err := st.View(ctx)
+	if err != nil {
+		return output.Report{}, err
+	}
+	defer v.Close()
+	rep, err := output.Write(ctx, v, st, files, opt)
+	var refused *output.RefusedError
+	if err != nil && !errors.As(err, &refused) {
+		var failure *store.Failure
+		if !errors.As(err, &failure) {
+			err = &store.Failure{Op: "write results", Err: err}
+		}
+	}
+	return rep, err
+}
+
+func exportCommand(c *command) *cli.Command {
+	return &cli.Command{
+		Name:      "export",
+		Usage:     "write the results of a job file again, in any format",
+		ArgsUsage: "prompts.batch.db",
+		Description: `Writes results, errors and usage totals of a job file, in input order, also while a run is on. Nothing is sent.
+
+    batch export prompts.batch.db -o answers.csv
+    batch export prompts.batch.db --shape chat -o train.jsonl
+    batch export prompts.batch.db -o - | jq -r .content`,
+		Flags:  append(outputFlags(), speechFlags()...),
+		Action: func(ctx *cli.Context) error { return c.exportVerb(ctx) },
+	}
+}
+
+func (c *command) exportVerb(ctx *cli.Context) error {
+	c.term.json, c.term.quiet = ctx.Bool("json"), ctx.Bool("quiet")
+	name, err := oneJobFile(ctx)
+	if err != nil {
+		return err
+	}
+	cfg, err := readOutputConfig(ctx)
+	if err != nil {
+		return err
+	}
+	st, err := store.Open(ctx.Context, name, false)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	files, opt, err := cfg.resolve(ctx.Context, st, c.stdout)
+	if err != nil {
+		return err
+	}
+	rep, err := writeOutputs(ctx.Context, st, files, opt)
+	if err != nil {
+		return err
+	}
+	if c.term.json {
+		c.term.say("end", event{"files": writtenPaths(rep), "done": rep.Done, "failed": rep.Failed, "skipped": rep.Skipped, "pending": rep.Pending}, "")
+		return nil
+	}
+	sayReport(c.term, rep)
+	return nil
+}
+
+// oneJobFile is the argument of the verbs that look at a job file.
+func oneJobFile(ctx *cli.Context) (string, error) {
+	if ctx.NArg() != 1 {
+		return "", usage(fmt.Errorf("%s takes one job file, got %d", ctx.Command.Name, ctx.NArg()), "batch %s prompts.batch.db", ctx.Command.Name)
+	}
+	return ctx.Args().First(), nil
+}
+
+func writtenPaths(rep output.Report) map[string]string {
+	all := map[string]string{}
+	for _, w := range rep.Written {
+		all[w.Kind] = w.Path
+	}
+	return all
+}
+
+// sayReport tells what was written and what it cost in tokens.
+func sayReport(t *terminal, rep output.Report) {
+	if total := rep.Total; total > 0 || rep.UsageUnknown > 0 {
+		text := fmt.Sprintf("used %s prompt + %s completion = %s tokens", count(rep.Prompt), count(rep.Completion), count(total))
+		if rep.UsageUnknown > 0 {
+			text += fmt.Sprintf(", and about %s that %s did not report", count(rep.Estimated), plural(rep.UsageUnknown, "answer"))
+		}
+		t.say("", nil, "%s", text)
+	}
+	for _, reason := range []string{"length", "content_filter"} {
+		if n := rep.Finish[reason]; n > 0 {
+			t.say("", nil, "%s ended by %s", plural(n, "answer"), reason)
+		}
+	}
+	if !rep.Complete {
+		t.say("", nil, "partial: %s of %s", count(rep.Done), count(rep.Rows))
+	}
+	var files []string
+	for _, w := range rep.Written {
+		files = append(files, fmt.Sprintf("%s (%s)", printable(relative(w.Path)), plural(w.Rows, "row")))
+	}
+	t.say("", nil, "wrote %s", strings.Join(files, ", "))
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// terminal is the voice of batch: everything it says to people, or with --json to programs, goes through here.
+//
+// The rules: speech goes to stderr and results to stdout; an error is said once, as "batch: error: ...", in lower case and without
+// a full stop, and "batch: hint: ..." says what to do; text from outside is made printable first.
+type terminal struct {
+	w     io.Writer
+	tty   bool
+	json  bool
+	quiet bool
+
+	mu   sync.Mutex
+	hide func() // takes the progress bar away before a line is written
+}
+
+func newTerminal(w io.Writer) *terminal {
+	f, ok := w.(*os.File)
+	return &terminal{w: w, tty: ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb", hide: func() {}}
+}
+
+// event is what a program may want to know of a line of speech.
+type event map[string]any
+
+// say tells people the text, or a program the event of this name.
+func (t *terminal) say(name string, e event, text string, args ...any) {
+	if t.quiet && !t.json {
+		return
+	}
+	t.write(name, e, "batch: "+fmt.Sprintf(text, args...))
+}
+
+// warn is said even with --quiet.
+func (t *terminal) warn(name string, e event, text string, args ...any) {
+	t.write(name, e, "batch: warning: "+fmt.Sprintf(text, args...))
+}
+
+func (t *terminal) write(name string, e event, text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.json {
+		line := map[string]any{"event": name}
+		for k, v := range e {
+			line[k] = v
+		}
+		b, _ := json.Marshal(line) // of plain values only
+		text = string(b)
+	}
+	t.hide()
+	fmt.Fprintln(t.w, text) // nobody to tell when this fails
+}
+
+// setHide says how to take the progress bar away.
+func (t *terminal) setHide(hide func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hide = hide
+}
+
+// draw lets the progress bar write, between lines of speech.
+func (t *terminal) draw(bar func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	bar()
+}
+
+// clear takes the progress bar away.
+func (t *terminal) clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hide()
+}
+
+// report says what a command came to and returns its exit code.
+func (t *terminal) report(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	p := classify(err)
+	if p.said {
+		return p.code
+	}
+	if t.json {
+		t.write("error", event{"error": printable(p.Error()), "hint": p.hint, "exit": p.code}, "")
+		return p.code
+	}
+	for _, line := range strings.Split(p.Error(), "\n") {
+		t.write("", nil, "batch: error: "+printable(line))
+	}
+	if p.hint != "" {
+		t.write("", nil, "batch: hint: "+printable(p.hint))
+	}
+	return p.code
+}
+
+// printable makes text from outside fit for a terminal: control and format characters are shown as escapes.
+func printable(s string) string {
+	clean := true
+	for _, r := range s {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteByte(' ')
+		case r < 0x10000:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	return b.String()
+}
+
+// shellQuote writes a word so that a shell reads it as one.
+func shellQuote(s string) string {
+	plain := s != ""
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+", r)) {
+			plain = false
+		}
+	}
+	if plain {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// count writes 1234567 as 1,234,567.
+func count(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// plural writes "1 prompt", "2 prompts".
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return count(n) + " " + noun + "s"
+}

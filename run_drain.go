@@ -1,0 +1,357 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"batch/output"
+	"batch/runner"
+	"batch/runner/chat"
+	"batch/store"
+)
+
+// simulatedEndpoint stands for the practice server where an endpoint is named.
+const simulatedEndpoint = "simulated"
+
+// checkOutputs finds out where the answers will go, and that they can, before any of them is paid for.
+func (d *drain) checkOutputs(ctx context.Context) error {
+	var err error
+	if d.files, d.outOpt, err = d.cfg.out.resolve(ctx, d.store, d.stdout); err != nil {
+		return err
+	}
+	return output.Check(ctx, d.store, d.files, d.outOpt)
+}
+
+// sayPlan says what is about to happen, before it does.
+func (d *drain) sayPlan() {
+	c := d.counts
+	send, tokens := c.Pending, c.PendingTokens
+	if limit := int64(d.cfg.pool.Limit); limit > 0 && limit < send {
+		tokens = tokens * limit / send
+		send = limit
+	}
+	e := event{"send": send, "jobs": c.Jobs, "done": c.Done, "failed": c.Failed, "skipped": c.Skipped,
+		"prompt_tokens_estimated": tokens, "endpoint": d.endpointName(), "dry_run": d.cfg.dryRun}
+	verb := "will send"
+	if d.cfg.dryRun {
+		verb = "would send"
+	}
+	text := fmt.Sprintf("%s %s of %s", verb, count(send), count(c.Jobs))
+	var rest []string
+	if c.Done > 0 {
+		rest = append(rest, count(c.Done)+" answered")
+	}
+	if c.Failed > 0 {
+		rest = append(rest, count(c.Failed)+" failed")
+	}
+	if c.Skipped > 0 {
+		rest = append(rest, count(c.Skipped)+" skipped")
+	}
+	if len(rest) > 0 {
+		text += " (" + strings.Join(rest, ", ") + ")"
+	}
+	if send > 0 {
+		text += fmt.Sprintf(": about %s prompt tokens", count(tokens))
+		if d.simulated {
+			text += ", nothing to pay: the answers are made up"
+		} else {
+			text += ", price unknown"
+		}
+	}
+	d.term.say("plan", e, "%s", text)
+}
+
+func (d *drain) endpointName() string {
+	if d.cfg.simulate {
+		return simulatedEndpoint
+	}
+	return d.endpoint.BaseURL
+}
+
+// drain sends what is pending.
+func (d *drain) drain(ctx context.Context) (runner.Summary, error) {
+	if d.counts.Pending == 0 {
+		return runner.Summary{}, nil
+	}
+	if err := d.sayOtherEndpoints(ctx); err != nil {
+		return runner.Summary{}, err
+	}
+	opt := d.endpoint.Options()
+	if d.cfg.simulate {
+		practice, err := startPractice("127.0.0.1:0", d.cfg.sim)
+		if err != nil {
+			return runner.Summary{}, err
+		}
+		defer practice.close()
+		opt.BaseURL = practice.baseURL
+	}
+	opt.Timeout, opt.MaxResponse, opt.MaxConns, opt.UserAgent = d.cfg.timeout, d.cfg.maxBytes, d.cfg.pool.Concurrency, "batch/"+version()
+	client, err := chat.New(opt)
+	if err != nil {
+		return runner.Summary{}, err
+	}
+	defer client.Close()
+	return d.pool(ctx, client)
+}
+
+// sayOtherEndpoints: answers of two models in one file may be meant, but should not go unnoticed.
+func (d *drain) sayOtherEndpoints(ctx context.Context) error {
+	v, err := d.store.View(ctx)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	all, err := v.Endpoints(ctx)
+	if err != nil {
+		return err
+	}
+	for _, from := range all {
+		if from.Kind != d.endpointName() {
+			d.term.warn("endpoint", event{"endpoint": from.Kind, "answers": from.N}, "%s kept from %s", plural(from.N, "answer"), printable(from.Kind))
+		}
+	}
+	return nil
+}
+
+func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary, error) {
+	opt := d.cfg.pool
+	opt.Endpoint, opt.AllowSimulated = d.endpointName(), d.simulated
+	var err error
+	if opt.NotBefore, _, err = d.store.NotBefore(ctx, opt.Endpoint); err != nil {
+		return runner.Summary{}, err
+	}
+	started := time.Now()
+	if err := d.store.BeginRun(ctx, store.Run{Started: started, Endpoint: opt.Endpoint, Version: version()}); err != nil {
+		return runner.Summary{}, err
+	}
+	r := runner.New(d.store, client, opt)
+	d.interrupts.gently(func(sig os.Signal) { d.stopGently(r, sig) })
+	defer d.interrupts.gently(nil)
+
+	var sum runner.Summary
+	var g errgroup.Group
+	ended := make(chan struct{})
+	g.Go(func() error {
+		defer close(ended)
+		var err error
+		sum, err = r.Run(ctx)
+		return err
+	})
+	g.Go(func() error {
+		newProgress(d.term, r, d.counts, opt.Limit).show(ended)
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return sum, err
+	}
+	reason := "finished"
+	if sum.Stop != nil {
+		reason = string(sum.Stop.Cause)
+	}
+	return sum, d.store.EndRun(ctx, time.Now(), reason)
+}
+
+// termGrace is how long calls in flight are waited for after SIGTERM: containers are killed 10 s after it.
+const termGrace = 8 * time.Second
+
+func (d *drain) stopGently(r *runner.Runner, sig os.Signal) {
+	grace := d.cfg.pool.Grace
+	if sig == syscall.SIGTERM {
+		grace = min(grace, termGrace)
+	}
+	inFlight := int64(r.Progress().InFlight)
+	r.Stop(grace)
+	d.term.warn("stopping", event{"in_flight": inFlight, "grace_seconds": grace.Seconds()},
+		"stopping: %s in flight, already being paid for, %s waited for up to %s; Ctrl-C again gives them up",
+		plural(inFlight, "call"), map[bool]string{true: "is", false: "are"}[inFlight == 1], grace.Round(time.Second))
+}
+
+// settingWritten remembers the run after which the outputs were last written.
+const settingWritten = "written"
+
+// finish writes the outputs, says what happened and gives the exit code.
+func (d *drain) finish(sum runner.Summary) error {
+	ctx := context.Background() // the answers are there; an interrupt must not keep them from their files
+	if err := d.readCounts(ctx); err != nil {
+		return err
+	}
+	var rep output.Report
+	written := false
+	if !d.interrupts.twice() {
+		var err error
+		if rep, written, err = d.writeOutputs(ctx, sum); err != nil {
+			return err
+		}
+	}
+	d.sayEnd(ctx, sum, rep, written)
+	return exit(d.exitCode(sum))
+}
+
+// writeOutputs writes the three files, unless they are up to date to the byte.
+func (d *drain) writeOutputs(ctx context.Context, sum runner.Summary) (output.Report, bool, error) {
+	mark, err := d.outputMark(ctx)
+	if err != nil {
+		return output.Report{}, false, err
+	}
+	if !d.imported && sum == (runner.Summary{}) && mark == d.settings[settingWritten] {
+		same, err := output.Current(ctx, d.store, d.files, d.outOpt)
+		if err != nil || same {
+			return output.Report{}, false, err
+		}
+	}
+	rep, err := writeOutputs(ctx, d.store, d.files, d.outOpt)
+	if err != nil {
+		return rep, false, err
+	}
+	return rep, true, d.store.SetSettings(ctx, map[string]string{settingWritten: mark})
+}
+
+// outputMark changes whenever the rows of the outputs may have.
+func (d *drain) outputMark(ctx context.Context) (string, error) {
+	run, err := d.store.LastRun(ctx)
+	if err != nil && !isNotFound(err) {
+		return "", err
+	}
+	return fmt.Sprint(run.Started.UnixMilli(), " ", d.counts.Done, " ", d.counts.Failed), nil
+}
+
+func (d *drain) exitCode(sum runner.Summary) int {
+	switch {
+	case d.interrupts.signal() == syscall.SIGTERM:
+		return exitTerminated
+	case d.interrupts.signal() != nil:
+		return exitInterrupted
+	case sum.Stop != nil && sum.Stop.Cause == runner.Simulated:
+		return exitUsage
+	case sum.Stop != nil || d.counts.Pending+d.counts.Running > 0:
+		return exitStopped
+	case d.counts.Failed+d.counts.Skipped > 0:
+		return exitPartial
+	}
+	return exitOK
+}
+
+// sayEnd says in a few lines what happened, what it used, where the files are and what to do next.
+func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Report, written bool) {
+	c := d.counts
+	if sum.Stop != nil && sum.Stop.Cause != runner.Interrupt {
+		reason, hint := d.explainStop(sum.Stop)
+		d.term.warn("stopped", event{"cause": sum.Stop.Cause, "status": sum.Stop.Status, "type": printable(sum.Stop.Type),
+			"code": printable(sum.Stop.Code), "message": printable(sum.Stop.Message), "hint": hint}, "stopped: %s", reason)
+		if hint != "" && !d.term.json {
+			d.term.write("", nil, "batch: hint: "+hint)
+		}
+	}
+	left := c.Pending + c.Running
+	text := fmt.Sprintf("%s of %s answered", count(c.Done), count(c.Jobs))
+	if c.Failed > 0 {
+		text += fmt.Sprintf(", %s failed", count(c.Failed))
+	}
+	if c.Skipped > 0 {
+		text += fmt.Sprintf(", %s skipped", count(c.Skipped))
+	}
+	if left > 0 {
+		text += fmt.Sprintf(", %s to go", count(left))
+	}
+	e := event{"jobs": c.Jobs, "done": c.Done, "failed": c.Failed, "skipped": c.Skipped, "pending": left, "exit": d.exitCode(sum),
+		"run": map[string]int64{"done": sum.Done, "failed": sum.Failed, "retried": sum.Retried}}
+	if written {
+		e["prompt_tokens"], e["completion_tokens"], e["total_tokens"] = rep.Prompt, rep.Completion, rep.Total
+		e["estimated_tokens"], e["usage_unknown"] = rep.Estimated, rep.UsageUnknown
+		e["files"] = writtenPaths(rep)
+		e["finish_reasons"] = rep.Finish
+	}
+	if left > 0 {
+		e["next"] = d.resumeCommand()
+	}
+	d.term.say("end", e, "%s", text)
+	if d.term.json {
+		return
+	}
+	if written {
+		sayReport(d.term, rep)
+	} else if !d.interrupts.twice() {
+		d.term.say("", nil, "the files are up to date: %s", relative(d.files.Results))
+	}
+	switch {
+	case left > 0:
+		d.term.say("", nil, "to go on: %s", d.resumeCommand())
+	case c.Failed > 0:
+		d.term.say("", nil, "to try the failed again: batch retry %s, then the same command", shellQuote(d.cfg.db))
+	}
+}
+
+// resumeCommand is this command with every flag; standard input cannot be read twice, so the job file stands in for it.
+func (d *drain) resumeCommand() string {
+	words := []string{"batch"}
+	args := d.args[1:]
+	for i := 0; i < len(args); i++ {
+		switch {
+		case args[i] == "-" && slices.Contains(d.cfg.inputs, "-"):
+			words = append(words, shellQuote(d.cfg.db))
+		case slices.Contains(d.cfg.inputs, "-") && strings.TrimLeft(args[i], "-") == "db":
+			i++ // the job file is named already
+		case slices.Contains(d.cfg.inputs, "-") && strings.HasPrefix(strings.TrimLeft(args[i], "-"), "db="):
+		case strings.TrimLeft(args[i], "-") == "accept-changes":
+		default:
+			words = append(words, shellQuote(args[i]))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func relative(path string) string {
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, path); err == nil && len(rel) < len(path) {
+			return rel
+		}
+	}
+	return path
+}
+
+// explainStop says why a run ended early and what to do.
+func (d *drain) explainStop(s *runner.Stop) (reason, hint string) {
+	said := printable(s.Message)
+	if s.Code != "" || s.Type != "" {
+		said += fmt.Sprintf(" (%s)", printable(strings.Trim(s.Type+", "+s.Code, ", ")))
+	}
+	switch s.Cause {
+	case runner.KeyRefused:
+		return "the API refuses the key: " + said, "check the key's environment variable; nothing was marked failed"
+	case runner.QuotaSpent:
+		return "quota or funds are used up: " + said, "top up or wait for the quota to renew, then go on; nothing was marked failed"
+	case runner.Refused:
+		return "the API forbids these calls: " + said, "check what the key may do, and where it may be used from; nothing was marked failed"
+	case runner.Endpoint:
+		return "no chat completions API answers there: " + said, "check --base-url; it is the part before /chat/completions"
+	case runner.Certificate:
+		return "the server's certificate is not trusted, the key was not sent: " + said, "check --base-url and the clock of this machine"
+	case runner.ProviderDown:
+		return said, "go on when it is back; nothing was marked failed"
+	case runner.RateLimit:
+		hint = "lower --concurrency or set --rpm; nothing was marked failed"
+		if !s.Until.IsZero() {
+			hint = fmt.Sprintf("go on after %s; nothing was marked failed", s.Until.Format("2006-01-02 15:04:05"))
+		}
+		return said, hint
+	case runner.SameFailure:
+		return fmt.Sprintf("20 answers in a row were the same failure, status %d: %s", s.Status, said),
+			"mend what the prompts share (--model, a parameter) and go on; those prompts are pending again; --keep-going fails them instead"
+	case runner.Simulated:
+		if d.simulated {
+			return "a real API answered: its answers must not get among made-up ones", "for real answers name another job file, one that does not end in " + simulatedSuffix
+		}
+		return "a practice server answered: made-up answers must not get among real ones", "to practise, name the job file as such: --db try.simulated.batch.db"
+	case runner.Storage:
+		return "the job file could not be written: " + said, "make room or mend the disk, then go on"
+	}
+	return said, ""
+}

@@ -1,0 +1,394 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"batch/input"
+	"batch/output"
+	"batch/store"
+)
+
+// settingShape is the shape of the outputs, decided when the first input is read.
+const settingShape = "shape"
+
+// badLinesNamed is how many bad lines are named before the rest are counted.
+const badLinesNamed = 50
+
+// importInputs reads the whole input into the job file, or finds that it stands there already.
+func (d *drain) importInputs(ctx context.Context) error {
+	if len(d.cfg.inputs) == 0 {
+		return d.readCounts(ctx)
+	}
+	if err := output.CheckInputs(ctx, d.store, d.cfg.inputs); err != nil {
+		return err
+	}
+	same, err := d.unchanged(ctx)
+	if err != nil {
+		return err
+	}
+	if same {
+		return d.readCounts(ctx)
+	}
+	settings := d.fills.settings()
+	settings[store.SettingSimulated] = fmt.Sprint(d.simulated)
+	imp := importer{reading: input.Options{Defaults: d.fills.defaults()}, skipBad: d.cfg.skipBad, stdin: d.stdin, settings: settings}
+	if d.settings[settingShape] != "" {
+		settings[settingShape] = d.settings[settingShape]
+		imp.shaped = true
+	}
+	done, err := d.store.Import(ctx, store.ImportOptions{Settings: settings, AcceptChanges: d.cfg.accept, DryRun: d.cfg.dryRun},
+		func(table *store.Importer) error { return imp.load(ctx, d.cfg.inputs, table) })
+	var brake *store.BrakeError
+	if errors.As(err, &brake) {
+		return d.explainBrake(brake)
+	}
+	if err != nil {
+		return err
+	}
+	d.imported = true
+	d.counts = done.Counts
+	d.settings = settings
+	d.sayImport(done.Changes, &imp)
+	return nil
+}
+
+func (d *drain) readCounts(ctx context.Context) error {
+	v, err := d.store.View(ctx)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	d.counts, err = v.Counts(ctx)
+	return err
+}
+
+// unchanged says that the input is byte for byte the one that was read last, with the same fill-ins.
+func (d *drain) unchanged(ctx context.Context) (bool, error) {
+	before, err := d.store.Inputs(ctx)
+	if err != nil || len(before) != len(d.cfg.inputs) || len(d.fills.differ(d.settings)) > 0 {
+		return false, err
+	}
+	for i, name := range d.cfg.inputs {
+		if name == "-" || name != before[i].Path {
+			return false, nil
+		}
+		if info, err := os.Stat(name); err != nil || info.Size() != before[i].Size {
+			return false, nil // reading it will say what is wrong
+		}
+	}
+	for i, name := range d.cfg.inputs {
+		sum, err := hashFile(ctx, name)
+		if err != nil || sum != before[i].SHA256 {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func hashFile(ctx context.Context, name string) (sum [32]byte, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return sum, readError(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, cancellable{ctx, f}); err != nil {
+		return sum, readError(err)
+	}
+	h.Sum(sum[:0])
+	return sum, nil
+}
+
+// cancellable ends a long read when ctx does.
+type cancellable struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c cancellable) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+func readError(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return usage(err, "check the name of the prompt file")
+}
+
+// importer reads prompt files in one goroutine and puts them into the table in another.
+type importer struct {
+	reading  input.Options
+	skipBad  bool
+	stdin    io.Reader
+	settings map[string]string // gets the shape, which the lines decide
+	shaped   bool
+
+	stats    []input.Stats
+	bad      []badLine // the first of them
+	badCount int
+}
+
+// line is a good or a bad one.
+type line struct {
+	prompt input.Prompt
+	bad    *input.LineError
+}
+
+// lineGroup lines cross from the reader to the table at a time.
+const lineGroup = 256
+
+func (imp *importer) load(ctx context.Context, names []string, table *store.Importer) error {
+	for _, name := range names {
+		if err := imp.loadFile(ctx, name, table); err != nil {
+			return err
+		}
+	}
+	if err := imp.checkDuplicates(table); err != nil {
+		return err
+	}
+	if imp.badCount > 0 && !imp.skipBad {
+		return imp.refuse()
+	}
+	var prompts int
+	batch := true
+	for _, s := range imp.stats {
+		prompts += s.Prompts
+		batch = batch && (s.AllBatch || s.Prompts == 0)
+	}
+	if prompts == 0 {
+		return usage(fmt.Errorf("no prompts in %s", printable(strings.Join(names, ", "))), `a line is {"prompt": "..."} or {"messages": [...]}`)
+	}
+	if !imp.shaped {
+		imp.settings[settingShape] = string(output.Flat)
+		if batch {
+			imp.settings[settingShape] = string(output.OpenAI)
+		}
+	}
+	return nil
+}
+
+func (imp *importer) loadFile(ctx context.Context, name string, table *store.Importer) error {
+	src, err := imp.open(name)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	sum := &summing{r: cancellable{ctx, src}, h: sha256.New()}
+	reader := input.NewReader(name, sum, imp.reading)
+	groups := make(chan []line, 4)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(groups)
+		return readLines(gctx, reader, groups)
+	})
+	rows := 0
+	g.Go(func() error {
+		table.File(name)
+		for group := range groups {
+			rows += len(group)
+			for i := range group {
+				if err := imp.add(&group[i], name, table); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	imp.stats = append(imp.stats, reader.Stats())
+	in := store.Input{Path: name, Size: sum.n, Rows: rows}
+	sum.h.Sum(in.SHA256[:0])
+	return table.EndFile(in)
+}
+
+func (imp *importer) open(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(imp.stdin), nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, readError(err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder", name)
+	}
+	if err != nil {
+		f.Close()
+		return nil, readError(err)
+	}
+	return f, nil
+}
+
+// summing hashes and counts what is read through it.
+type summing struct {
+	r io.Reader
+	h hash.Hash
+	n int64
+}
+
+func (s *summing) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	s.h.Write(p[:n])
+	s.n += int64(n)
+	return n, err
+}
+
+func readLines(ctx context.Context, r *input.Reader, groups chan<- []line) error {
+	for {
+		group := make([]line, 0, lineGroup)
+		var err error
+		for len(group) < lineGroup && err == nil {
+			var l line
+			if l.prompt, err = r.Next(); errors.As(err, &l.bad) {
+				err = nil
+			}
+			if err == nil {
+				group = append(group, l)
+			}
+		}
+		select {
+		case groups <- group:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return readError(err)
+		}
+	}
+}
+
+// add turns a prompt into a job.
+func (imp *importer) add(l *line, name string, table *store.Importer) error {
+	if l.bad == nil {
+		p := &l.prompt
+		return table.Add(store.Job{File: name, Line: p.Line, CustomID: p.CustomID, HasCustomID: p.HasCustomID, Model: p.Model,
+			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens})
+	}
+	imp.note(badLine{File: name, Line: l.bad.Line, Field: l.bad.Field, Problem: l.bad.Problem, Hint: l.bad.Hint})
+	if !imp.skipBad {
+		return nil
+	}
+	message := l.bad.Problem
+	if l.bad.Field != "" {
+		message = l.bad.Field + ": " + message
+	}
+	return table.Skip(store.Skipped{File: name, Line: l.bad.Line, CustomID: l.bad.CustomID, Message: message})
+}
+
+// badLine is a bad line as it is told.
+type badLine struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Field   string `json:"field,omitempty"`
+	Problem string `json:"problem"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func (b badLine) String() string {
+	text := (&input.LineError{File: b.File, Line: b.Line, Field: b.Field, Problem: b.Problem}).Error()
+	if b.Hint != "" {
+		text += " (" + b.Hint + ")"
+	}
+	return text
+}
+
+func (imp *importer) note(b badLine) {
+	if imp.badCount++; len(imp.bad) < badLinesNamed {
+		imp.bad = append(imp.bad, b)
+	}
+}
+
+func (imp *importer) checkDuplicates(table *store.Importer) error {
+	dups, n, err := table.Duplicates(badLinesNamed)
+	if err != nil || n == 0 {
+		return err
+	}
+	for _, dup := range dups {
+		imp.note(badLine{File: dup.ThisFile, Line: dup.ThisLine, Field: "custom_id",
+			Problem: fmt.Sprintf("%q is already used at %s:%d", dup.CustomID, dup.FirstFile, dup.FirstLine)})
+	}
+	imp.badCount += n - len(dups)
+	if !imp.skipBad {
+		return nil
+	}
+	return table.SkipDuplicates()
+}
+
+// refuse names the bad lines.
+func (imp *importer) refuse() error {
+	var lines []string
+	for _, b := range imp.bad {
+		lines = append(lines, b.String())
+	}
+	if more := imp.badCount - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %s", plural(int64(more), "more bad line")))
+	}
+	return usage(errors.New(strings.Join(lines, "\n")), "nothing was sent; mend the lines, or leave them out with --skip-invalid")
+}
+
+func (d *drain) explainBrake(brake *store.BrakeError) error {
+	hint := "if that is meant, add --accept-changes"
+	if flags := d.fills.differ(d.settings); len(flags) > 0 {
+		hint = fmt.Sprintf("%s differs from the earlier run: leave it as it was; if the change is meant, add --accept-changes", strings.Join(flags, ", "))
+	}
+	return usage(fmt.Errorf("%w: they would be sent and paid for again", brake), "%s", hint)
+}
+
+// sayImport tells what the input changed, and what of it is used otherwise than its author may think.
+func (d *drain) sayImport(c store.Changes, imp *importer) {
+	var prompts int
+	used := map[string]int{}
+	var carried []string
+	for _, s := range imp.stats {
+		prompts += s.Prompts
+		for _, f := range s.FillIns {
+			used[f.Name] += f.Prompts
+		}
+		for _, name := range s.Carried {
+			if name = printable(name); !slices.Contains(carried, name) {
+				carried = append(carried, name)
+			}
+		}
+	}
+	e := event{"prompts": prompts, "new": c.New, "changed": c.Changed, "kept": c.Kept, "gone": c.Gone, "bad": imp.badCount}
+	if c.Kept+c.Changed+c.Gone > 0 {
+		d.term.say("import", e, "%s: %s new, %s changed, %s kept, %s gone", plural(int64(prompts), "prompt"), count(c.New), count(c.Changed), count(c.Kept), count(c.Gone))
+	} else {
+		d.term.say("import", e, "%s read", plural(int64(prompts), "prompt"))
+	}
+	for _, flag := range fillFlags {
+		name := strings.ReplaceAll(flag, "-", "_")
+		if n, set := used[name]; set && n == 0 {
+			d.term.warn("fill", event{"flag": "--" + flag, "used": n, "prompts": prompts}, "--%s is used for 0 of %s", flag, plural(int64(prompts), "line"))
+		}
+	}
+	if len(carried) > 0 {
+		d.term.say("carried", event{"keys": carried}, "carried, not sent: %s", strings.Join(carried, ", "))
+	}
+	for _, b := range imp.bad {
+		d.term.warn("skipped", event{"line": b}, "skipped: %s", printable(b.String()))
+	}
+	if more := imp.badCount - len(imp.bad); more > 0 {
+		d.term.warn("skipped", event{"more": more}, "skipped: %s", plural(int64(more), "more bad line"))
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"batch/runner"
+	"batch/store"
+)
+
+const (
+	redrawEvery = 500 * time.Millisecond
+	lineEvery   = 10 * time.Second
+)
+
+// progress shows how a run stands: a bar on a terminal, a plain line now and then elsewhere.
+type progress struct {
+	term    *terminal
+	runner  *runner.Runner
+	before  store.Counts
+	total   int64 // jobs of this run
+	started time.Time
+	bar     *progressbar.ProgressBar
+	rates   rates
+}
+
+func newProgress(t *terminal, r *runner.Runner, before store.Counts, limit int) *progress {
+	p := &progress{term: t, runner: r, before: before, total: before.Pending, started: time.Now()}
+	if limit > 0 {
+		p.total = min(p.total, int64(limit))
+	}
+	if t.tty && !t.json && !t.quiet {
+		// Over the jobs of this run alone: those of earlier ones would spoil the rate.
+		p.bar = progressbar.NewOptions64(p.total, progressbar.OptionSetWriter(t.w), progressbar.OptionSetPredictTime(false),
+			progressbar.OptionSetElapsedTime(false), progressbar.OptionUseANSICodes(true), progressbar.OptionSetWidth(20),
+			progressbar.OptionThrottle(0), progressbar.OptionSetRenderBlankState(false))
+	}
+	return p
+}
+
+// show draws until ended is closed.
+func (p *progress) show(ended <-chan struct{}) {
+	every := lineEvery
+	if p.bar != nil {
+		every = redrawEvery
+		p.term.setHide(func() { p.bar.Clear() })
+		defer p.term.setHide(func() {})
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			if p.bar != nil {
+				p.term.clear()
+			}
+			return
+		case <-tick.C:
+			p.draw()
+		}
+	}
+}
+
+func (p *progress) draw() {
+	s := p.runner.Progress()
+	finished := s.Done + s.Failed
+	rate := p.rates.add(time.Now(), finished)
+	text := fmt.Sprintf("%s failed, %s", count(s.Failed), perSecond(rate))
+	left := "?"
+	var eta time.Duration
+	if rate > 0 {
+		eta = time.Duration(float64(p.total-finished) / rate * float64(time.Second))
+		left = eta.Round(time.Second).String()
+	}
+	text += fmt.Sprintf(", %s left, %s tokens", left, count(s.PromptTokens+s.AnswerTokens))
+	if w := waiting(s); w != "" {
+		text += ", " + w
+	}
+	if p.bar != nil {
+		p.term.draw(func() {
+			p.bar.Describe(fmt.Sprintf("%s/%s", count(finished), count(p.total)))
+			p.bar.Set64(min(finished, p.total))
+			fmt.Fprintf(p.term.w, " %s\x1b[K", text)
+		})
+		return
+	}
+	e := event{"done": s.Done, "failed": s.Failed, "retried": s.Retried, "total": p.total, "in_flight": s.InFlight, "per_second": rate,
+		"prompt_tokens": s.PromptTokens, "completion_tokens": s.AnswerTokens, "waiting": s.Waiting.Why}
+	if rate > 0 {
+		e["seconds_left"] = eta.Seconds()
+	}
+	p.term.say("progress", e, "%s/%s, %s", count(finished), count(p.total), text)
+}
+
+// waiting says what holds the run up, and until when.
+func waiting(s runner.Progress) string {
+	if s.Stop != nil {
+		text := fmt.Sprintf("stopping: %s in flight", plural(int64(s.InFlight), "call"))
+		if !s.GraceEnds.IsZero() {
+			text += fmt.Sprintf(", given up in %s", max(time.Until(s.GraceEnds), 0).Round(time.Second))
+		}
+		return text
+	}
+	if s.Waiting.Why == "" || s.Waiting.Why == "pace" {
+		return ""
+	}
+	return fmt.Sprintf("waiting %s: %s", max(time.Until(s.Waiting.Until), 0).Round(time.Second), s.Waiting.Why)
+}
+
+func perSecond(rate float64) string {
+	if rate >= 10 {
+		return fmt.Sprintf("%.0f/s", rate)
+	}
+	return fmt.Sprintf("%.1f/s", rate)
+}
+
+// rates is the speed over the last minute: the mean since the start forgets neither a pause nor a slow beginning.
+type rates struct {
+	at   []time.Time
+	done []int64
+}
+
+const rateWindow = time.Minute
+
+func (r *rates) add(now time.Time, done int64) float64 {
+	r.at, r.done = append(r.at, now), append(r.done, done)
+	for len(r.at) > 2 && now.Sub(r.at[0]) > rateWindow {
+		r.at, r.done = r.at[1:], r.done[1:]
+	}
+	took := now.Sub(r.at[0]).Seconds()
+	if took <= 0 {
+		return 0
+	}
+	return float64(done-r.done[0]) / took
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// interrupts turns signals into a stop: the first asks gently where that is possible, the second gives up at once, and a third
+// kills, as it would without us.
+type interrupts struct {
+	ctx    context.Context // ends when the command is to leave at once
+	cancel context.CancelFunc
+	ch     chan os.Signal
+	ended  chan struct{}
+
+	mu     sync.Mutex
+	gentle func(os.Signal)
+	first  os.Signal
+	again  bool
+}
+
+func watchSignals(ctx context.Context) *interrupts {
+	i := &interrupts{ch: make(chan os.Signal, 4), ended: make(chan struct{})}
+	i.ctx, i.cancel = context.WithCancel(ctx)
+	signal.Notify(i.ch, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		defer close(i.ended)
+		for sig := range i.ch {
+			i.take(sig)
+		}
+	}()
+	return i
+}
+
+func (i *interrupts) take(sig os.Signal) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.first == nil {
+		i.first = sig
+		if i.gentle != nil {
+			i.gentle(sig)
+			return
+		}
+	}
+	i.again = true
+	i.cancel()
+	signal.Stop(i.ch)
+}
+
+// gently sets what the first signal does; nil: it gives up at once.
+func (i *interrupts) gently(fn func(os.Signal)) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.gentle = fn
+}
+
+// signal is the first one that came, nil without one.
+func (i *interrupts) signal() os.Signal {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.first
+}
+
+// twice says that the command is to leave at once.
+func (i *interrupts) twice() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.again
+}
+
+func (i *interrupts) stop() {
+	signal.Stop(i.ch)
+	close(i.ch)
+	<-i.ended
+	i.cancel()
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"batch/store"
+)
+
+func statusCommand(c *command) *cli.Command {
+	return &cli.Command{
+		Name:        "status",
+		Usage:       "tell where a job file stands, also while a run is on",
+		ArgsUsage:   "prompts.batch.db",
+		Description: "Counts the jobs by state, the attempts and the tokens. Nothing is changed.",
+		Flags:       []cli.Flag{jsonFlag()},
+		Action:      func(ctx *cli.Context) error { return c.statusVerb(ctx) },
+	}
+}
+
+// jsonFlag is --json of the verbs that print one document.
+func jsonFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: "one JSON document on standard output"}
+}
+
+// status is how a job file stands, as a document.
+type status struct {
+	JobFile   string `json:"job_file"`
+	Simulated bool   `json:"simulated"`
+	Running   bool   `json:"run_on"` // a run holds the job file now
+
+	Jobs    int64 `json:"jobs"`
+	Done    int64 `json:"done"`
+	Failed  int64 `json:"failed"`
+	Pending int64 `json:"pending"`
+	InWork  int64 `json:"running"`
+	Skipped int64 `json:"skipped"`
+
+	Attempts     int64 `json:"attempts"`
+	Prompt       int64 `json:"prompt_tokens"`
+	Completion   int64 `json:"completion_tokens"`
+	Total        int64 `json:"total_tokens"`
+	Estimated    int64 `json:"estimated_tokens"`
+	UsageUnknown int64 `json:"usage_unknown"`
+	Wasted       int64 `json:"wasted_tokens"`
+	Gone         int64 `json:"gone_tokens"`
+	PossiblyPaid int64 `json:"possibly_paid"`
+	Cost         any   `json:"cost"` // no price is known
+
+	FinishReasons map[string]int64 `json:"finish_reasons"`
+	Failures      map[string]int64 `json:"failures"`
+	Endpoints     map[string]int64 `json:"endpoints"`
+	LastRun       *lastRun         `json:"last_run"`
+}
+
+type lastRun struct {
+	Started  time.Time  `json:"started"`
+	Ended    *time.Time `json:"ended"`
+	Endpoint string     `json:"endpoint"`
+	Reason   string     `json:"reason,omitempty"`
+}
+
+func (c *command) statusVerb(ctx *cli.Context) error {
+	name, err := oneJobFile(ctx)
+	if err != nil {
+		return err
+	}
+	st, err := store.OpenRead(ctx.Context, name)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	s, err := readStatus(ctx, st, name)
+	if err != nil {
+		return err
+	}
+	if ctx.Bool("json") {
+		return printJSON(c.stdout, s)
+	}
+	return s.print(c.stdout)
+}
+
+func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) {
+	s := status{JobFile: name, Running: store.Held(name)}
+	settings, err := st.Settings(ctx.Context)
+	if err != nil {
+		return s, err
+	}
+	s.Simulated = settings[store.SettingSimulated] == "true"
+	v, err := st.View(ctx.Context)
+	if err != nil {
+		return s, err
+	}
+	defer v.Close()
+	c, err := v.Counts(ctx.Context)
+	if err != nil {
+		return s, err
+	}
+	s.Jobs, s.Done, s.Failed, s.Pending, s.InWork, s.Skipped = c.Jobs, c.Done, c.Failed, c.Pending, c.Running, c.Skipped
+	totals, err := v.Totals(ctx.Context)
+	if err != nil {
+		return s, err
+	}
+	for _, t := range totals {
+		s.Attempts += t.Attempts
+		s.Prompt += t.Prompt
+		s.Completion += t.Completion
+		s.Total += t.Total
+		s.Estimated += t.Estimated
+		s.UsageUnknown += t.UsageUnknown
+		s.Wasted += t.Wasted
+		s.Gone += t.Gone
+		s.PossiblyPaid += t.PossiblyPaid
+	}
+	var finish, failures, endpoints []store.Tally
+	finish, err1 := v.FinishReasons(ctx.Context)
+	failures, err2 := v.Failures(ctx.Context)
+	endpoints, err3 := v.Endpoints(ctx.Context)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return s, err
+	}
+	s.FinishReasons, s.Failures, s.Endpoints = byKind(finish), byKind(failures), byKind(endpoints)
+	run, err := st.LastRun(ctx.Context)
+	switch {
+	case isNotFound(err):
+		return s, nil
+	case err != nil:
+		return s, err
+	}
+	s.LastRun = &lastRun{Started: run.Started.UTC(), Endpoint: run.Endpoint, Reason: run.Reason}
+	if !run.Ended.IsZero() {
+		ended := run.Ended.UTC()
+		s.LastRun.Ended = &ended
+	}
+	return s, nil
+}
+
+func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
+
+func byKind(tallies []store.Tally) map[string]int64 {
+	all := map[string]int64{}
+	for _, t := range tallies {
+		all[t.Kind] = t.N
+	}
+	return all
+}
+
+func printJSON(w io.Writer, doc any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(doc)
+}
+
+func (s status) print(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name string, n int64) {
+		if n > 0 {
+			fmt.Fprintf(tw, "%s\t%s\n", name, count(n))
+		}
+	}
+	state := "no run is on"
+	if s.Running {
+		state = "a run is on"
+	}
+	if s.Simulated {
+		state += "; the answers are made up"
+	}
+	fmt.Fprintf(tw, "%s: %s\n\n", printable(s.JobFile), state)
+	fmt.Fprintf(tw, "prompts\t%s\n", count(s.Jobs))
+	row("  answered", s.Done)
+	row("  failed", s.Failed)
+	row("  pending", s.Pending)
+	row("  in work", s.InWork)
+	row("lines skipped", s.Skipped)
+	row("attempts", s.Attempts)
+	row("  possibly paid, without an answer", s.PossiblyPaid)
+	if s.Total+s.Wasted+s.Gone > 0 {
+		fmt.Fprintf(tw, "tokens\t%s\t(%s prompt + %s completion)\n", count(s.Total), count(s.Prompt), count(s.Completion))
+	}
+	row("  of attempts without an answer", s.Wasted)
+	row("  of answers no longer in the input", s.Gone)
+	if s.UsageUnknown > 0 {
+		fmt.Fprintf(tw, "  estimated\t%s\t(%s did not report theirs)\n", count(s.Estimated), plural(s.UsageUnknown, "answer"))
+	}
+	printTallies(tw, "finish reason", s.FinishReasons)
+	printTallies(tw, "failure", s.Failures)
+	if s.LastRun != nil {
+		ended := "not ended"
+		if s.LastRun.Ended != nil {
+			ended = fmt.Sprintf("took %s, %s", s.LastRun.Ended.Sub(s.LastRun.Started).Round(time.Second), printable(s.LastRun.Reason))
+		}
+		fmt.Fprintf(tw, "last run\t%s\t%s\n", s.LastRun.Started.Format("2006-01-02 15:04:05 UTC"), ended)
+		fmt.Fprintf(tw, "endpoint\t%s\n", printable(s.LastRun.Endpoint))
+	}
+	return tw.Flush()
+}
+
+func printTallies(w io.Writer, name string, all map[string]int64) {
+	for _, kind := range slices.Sorted(maps.Keys(all)) {
+		shown := strings.TrimSpace(printable(kind))
+		if shown == "" {
+			shown = "none"
+		}
+		fmt.Fprintf(w, "%s %s\t%s\n", name, shown, count(all[kind]))
+	}
+}

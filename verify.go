@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"batch/output"
+	"batch/runner/chat"
+	"batch/store"
+)
+
+func verifyCommand(c *command) *cli.Command {
+	return &cli.Command{
+		Name:      "verify",
+		Usage:     "prove that every prompt is answered exactly once",
+		ArgsUsage: "prompts.batch.db",
+		Description: `Checks the job file's pages and everything that must hold in it: every line of the input is one job, every answered
+job has one answer to the request that was imported, the attempts add up. Then makes the files that were written
+from it again and compares them byte for byte.
+
+Exit codes: 0 proven, 3 sound but not every prompt is answered, 1 something does not hold, 5 the file is damaged.`,
+		Flags:  []cli.Flag{jsonFlag()},
+		Action: func(ctx *cli.Context) error { return c.verifyVerb(ctx) },
+	}
+}
+
+// verdict is what verify found, as a document.
+type verdict struct {
+	JobFile string   `json:"job_file"`
+	Proven  bool     `json:"proven"` // every prompt is answered exactly once, and all of the below holds
+	Sound   bool     `json:"sound"`
+	Wrong   []string `json:"wrong"`
+
+	Jobs    int64 `json:"jobs"`
+	Done    int64 `json:"done"`
+	Failed  int64 `json:"failed"`
+	Pending int64 `json:"pending"`
+	Skipped int64 `json:"skipped"`
+
+	Files map[string]string `json:"files"` // equal, different or gone
+}
+
+func (c *command) verifyVerb(ctx *cli.Context) error {
+	name, err := oneJobFile(ctx)
+	if err != nil {
+		return err
+	}
+	st, err := store.OpenRead(ctx.Context, name)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	doc, err := c.verify(ctx, st, name)
+	if err != nil {
+		return err
+	}
+	if ctx.Bool("json") {
+		err = printJSON(c.stdout, doc)
+	} else {
+		err = doc.print(c.stdout)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !doc.Sound:
+		return exit(exitError)
+	case !doc.Proven:
+		return exit(exitPartial)
+	}
+	return nil
+}
+
+func (c *command) verify(ctx *cli.Context, st *store.Store, name string) (verdict, error) {
+	doc := verdict{JobFile: name, Wrong: []string{}, Files: map[string]string{}}
+	v, err := st.View(ctx.Context)
+	if err != nil {
+		return doc, err
+	}
+	defer v.Close()
+	wrong, err := v.Verify(ctx.Context, chat.Key)
+	if err != nil {
+		return doc, err
+	}
+	doc.Wrong = append(doc.Wrong, wrong...)
+	n, err := v.Counts(ctx.Context)
+	if err != nil {
+		return doc, err
+	}
+	doc.Jobs, doc.Done, doc.Failed, doc.Pending, doc.Skipped = n.Jobs, n.Done, n.Failed, n.Pending+n.Running, n.Skipped
+	checked, err := output.Compare(ctx.Context, v, st, output.Options{})
+	var failure *store.Failure
+	switch {
+	case errors.As(err, &failure):
+		return doc, err
+	case err != nil: // an answer that cannot be written is no answer
+		doc.Wrong = append(doc.Wrong, err.Error())
+	}
+	for _, f := range checked {
+		switch {
+		case f.Gone:
+			doc.Files[f.Path] = "gone"
+		case f.Equal:
+			doc.Files[f.Path] = "equal"
+		default:
+			doc.Files[f.Path] = "different"
+			doc.Wrong = append(doc.Wrong, f.Path+" is not what the job file holds; batch export writes it again")
+		}
+	}
+	doc.Sound = len(doc.Wrong) == 0
+	doc.Proven = doc.Sound && doc.Jobs > 0 && doc.Done == doc.Jobs && doc.Skipped == 0
+	return doc, nil
+}
+
+func (doc verdict) print(w io.Writer) error {
+	for _, wrong := range doc.Wrong {
+		fmt.Fprintln(w, printable(wrong))
+	}
+	equal := 0
+	for _, how := range doc.Files {
+		if how == "equal" {
+			equal++
+		}
+	}
+	text := fmt.Sprintf("proven: %s, each answered exactly once", plural(doc.Jobs, "prompt"))
+	switch {
+	case !doc.Sound:
+		text = fmt.Sprintf("not sound: %s", plural(int64(len(doc.Wrong)), "thing")+" wrong")
+	case !doc.Proven:
+		text = fmt.Sprintf("sound, but not all answered: %s of %s (%s failed, %s pending, %s skipped)",
+			count(doc.Done), count(doc.Jobs), count(doc.Failed), count(doc.Pending), count(doc.Skipped))
+	}
+	_, err := fmt.Fprintf(w, "%s; %s as written\n", text, plural(int64(equal), "file"))
+	return err
+}
