@@ -34,8 +34,13 @@ func readReply(body []byte, status int) reply {
 
 	r := reply{flaw: "the body has no choices"}
 	var choices []byte
+	suspect := status >= 400 // it may have an error: looking for one is a second pass
 	for name, value := range eachMember(text) {
 		switch string(name) {
+		case "error", "detail":
+			suspect = true
+		case "object":
+			suspect = suspect || string(value) != `"chat.completion"`
 		case "id":
 			r.answer.ID = printable(textOf(value), maxName)
 		case "model":
@@ -48,8 +53,10 @@ func readReply(body []byte, status int) reply {
 			choices = value
 		}
 	}
-	if r.err = findError(text, status); r.err != nil {
-		return r
+	if suspect {
+		if r.err = findError(text, status); r.err != nil {
+			return r
+		}
 	}
 	r.readChoices(choices)
 	return r
