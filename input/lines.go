@@ -33,7 +33,7 @@ func (l *lines) next() ([]byte, error) {
 	for {
 		window := l.buf[l.start:l.end]
 		i := l.lineEnd(window, searched)
-		if i < 0 && l.err == io.EOF && (len(window) > 0 || long) {
+		if i < 0 && l.err == io.EOF && len(window) > 0 {
 			i = len(window)
 		}
 		if i >= 0 {

@@ -3,6 +3,7 @@ package input
 import (
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -235,6 +236,42 @@ func TestCarriedNamesAreBounded(t *testing.T) {
 	good, bad, s := readAll(t, b.String(), Options{})
 	if len(good) != 3000 || len(bad) != 0 || len(s.Carried) != 50 || !s.MoreCarried {
 		t.Errorf("%d prompts, %d bad, %d names, more: %v", len(good), len(bad), len(s.Carried), s.MoreCarried)
+	}
+}
+
+// With more keys than are remembered a name is worked out anew on each line, and still listed once.
+func TestMoreKeysThanAreRemembered(t *testing.T) {
+	text := `{"k":0`
+	for i := range maxKnown {
+		text += `,"k` + strconv.Itoa(i) + `":0`
+	}
+	text += "}\n" + strings.Repeat(`{"prompt":"x","model":"m","label":1}`+"\n", 3)
+	r := NewReader("p.jsonl", strings.NewReader(text), Options{})
+	for {
+		if _, err := r.Next(); err == io.EOF {
+			break
+		}
+	}
+	if d := cmp.Diff([]string{"label"}, r.Stats().Carried); d != "" {
+		t.Errorf("carried (-want +got)\n%s", d)
+	}
+	if len(r.keys) != maxKnown {
+		t.Errorf("%d keys are remembered", len(r.keys))
+	}
+}
+
+func TestModelOfEachLine(t *testing.T) {
+	text := `{"prompt":"x","model":"a"}
+{"prompt":"x","model":"b\u00e9"}
+{"prompt":"x"}
+{"custom_id":"r","body":{"model":"a","messages":[{"role":"user","content":"x"}]}}`
+	good, bad, _ := readAll(t, text, fill("", "model", `"filled"`))
+	var got []string
+	for _, p := range good {
+		got = append(got, p.Model)
+	}
+	if d := cmp.Diff([]string{"a", "bé", "filled", "a"}, got); d != "" {
+		t.Errorf("models (-want +got)\n%s\nbad lines %v", d, bad)
 	}
 }
 

@@ -89,7 +89,8 @@ func (c *canonical) object(w *walker, body bool) bool {
 	return w.err == nil
 }
 
-// sorted puts the members in the order of their names, and braces and commas around them.
+// sorted puts the members in the order of their names. Like messages it writes a comma after the last one, too: what
+// stands at a place is always written by the same method, so that cannot make two bodies one.
 func (c *canonical) sorted(start int, members []span) {
 	slices.SortStableFunc(members, func(a, b span) int {
 		return bytes.Compare(c.out[a.start:a.nameEnd], c.out[b.start:b.nameEnd])
@@ -123,8 +124,7 @@ func (c *canonical) messages(w *walker) {
 	c.out = append(c.out, ']')
 }
 
-// value writes a value that keeps its order: only white space goes and strings change. The commas after last members
-// that sorted and messages write make no text of another value, so the form stays unambiguous without care for them.
+// value writes a value that keeps its order: only white space goes and strings change.
 func (c *canonical) value(v jsontext.Value) {
 	for len(v) > 0 {
 		switch v[0] {

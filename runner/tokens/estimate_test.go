@@ -19,6 +19,7 @@ func TestEstimate(t *testing.T) {
 		{"tools are text", `{"tools":[{"a":1}],"messages":[]}`, 2 + 3},
 		{"parts", `{"messages":[{"role":"user","content":[{"type":"text","text":"1234"},{"type":"image_url","image_url":{"url":"data:xxxxxxxxxxxxxxx"}},{"text":"5678"}]}]}`, 2 + 4 + 2},
 		{"escapes are what they spell", `{"messages":[{"role":"user","content":"\n\"\\\/\u0041\u00e9\u20ac\ud83d\ude00"}]}`, 2 + 4 + 4},
+		{"escaped pairs", `{"messages":[{"role":"user","content":"\ud83d\ude00\uD83D\uDE00"}]}`, 2 + 4 + 2},
 		{"two-byte letters", `{"messages":[{"role":"user","content":"éééé"}]}`, 2 + 4 + 2},
 		{"nothing", `{}`, 2},
 		{"no JSON", `nonsense`, 2},
