@@ -158,7 +158,7 @@ func (s *Store) dsn(settings string) string {
 
 func (s *Store) open(ctx context.Context, fresh bool) error {
 	var err error
-	if s.write, err = sql.Open("sqlite3", s.dsn("mode=rw&_txlock=immediate&_cache_size=-8192")); err != nil {
+	if s.write, err = sql.Open("sqlite3", s.dsn("mode=rw&_txlock=immediate&_cache_size=-8192&_mutex=no")); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)

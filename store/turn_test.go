@@ -147,16 +147,6 @@ func TestFence(t *testing.T) {
 	}
 }
 
-func TestDoneNeedsItsAnswer(t *testing.T) {
-	s := open(t)
-	mustImport(t, s, "a")
-	mustBegin(t, s)
-	mustTurn(t, s, 1)
-	if _, err := s.conn.ExecContext(ctx, "UPDATE jobs SET state = 'done'"); err == nil {
-		t.Error("a job became done without an answer")
-	}
-}
-
 func TestHandBackForgetsTheAttempt(t *testing.T) {
 	s := open(t)
 	mustImport(t, s, "a")
