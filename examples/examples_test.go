@@ -1,0 +1,231 @@
+// Package examples_test runs every example and every command of the README, so that neither can promise what is not so.
+package examples_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// program is the batch binary, built once from this very tree.
+var program string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "batch-examples-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		program = filepath.Join(dir, "batch")
+		if out, err := exec.Command("go", "build", "-o", program, "..").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// copies gives a folder that holds a copy of the examples, the way a user has them: below the current folder.
+func copies(t *testing.T) string {
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS(".")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// environment is a user's, without a key and without an endpoint of their own; more is added to it.
+func environment(more ...string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "ASSISTERS_") || strings.HasPrefix(v, "FLAGS=") || strings.HasPrefix(v, "MODEL=") || strings.HasPrefix(v, "JOBS=")
+	})
+	return append(env, append([]string{"BATCH=" + program}, more...)...)
+}
+
+// do runs a command in dir and returns what it wrote to standard output.
+func do(t *testing.T, dir string, name string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = dir, environment()
+	var out, speech bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &speech
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", filepath.Base(name), strings.Join(args, " "), err, out.Bytes(), speech.Bytes())
+	}
+	return out.Bytes()
+}
+
+// promptFile is an example and the flags that it needs.
+type promptFile struct {
+	name  string
+	rows  int
+	flags []string
+}
+
+var promptFiles = []promptFile{
+	{name: "rivers.jsonl", rows: 10},
+	{name: "chat.jsonl", rows: 4},
+	{name: "batch.jsonl", rows: 3},
+	{name: "mixed.jsonl", rows: 4},
+	{name: "classify.jsonl", rows: 6, flags: []string{"--model", "llama-3.1-8b"}},
+	{name: "dataset.jsonl", rows: 8, flags: []string{"--model", "llama-3.1-8b"}},
+}
+
+func TestEveryPromptFileIsAnswered(t *testing.T) {
+	there, err := filepath.Glob("*.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range there {
+		if !slices.ContainsFunc(promptFiles, func(f promptFile) bool { return f.name == name }) {
+			t.Errorf("%s is run by no test", name)
+		}
+	}
+	for _, f := range promptFiles {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			dir := copies(t)
+			do(t, dir, program, slices.Concat([]string{"run", "--simulate", "examples/" + f.name}, f.flags)...)
+			stem := "examples/" + strings.TrimSuffix(f.name, ".jsonl") + ".simulated"
+			if rows := objects(t, filepath.Join(dir, stem+".results.jsonl")); len(rows) != f.rows {
+				t.Errorf("%d rows of results, want %d", len(rows), f.rows)
+			}
+			if _, err := os.Stat(filepath.Join(dir, stem+".errors.jsonl")); err == nil {
+				t.Error("there is a file of errors")
+			}
+			do(t, dir, program, "verify", stem+".batch.db")
+		})
+	}
+}
+
+// objects reads a JSONL file.
+func objects(t *testing.T, name string) []map[string]any {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []map[string]any
+	for line := range bytes.Lines(text) {
+		var object map[string]any
+		if err := json.Unmarshal(line, &object); err != nil {
+			t.Fatalf("%s: %v in %s", filepath.Base(name), err, line)
+		}
+		all = append(all, object)
+	}
+	return all
+}
+
+func TestBatchLinesGiveBatchResults(t *testing.T) {
+	t.Parallel()
+	dir := copies(t)
+	do(t, dir, program, "run", "--simulate", "examples/batch.jsonl")
+	for i, row := range objects(t, filepath.Join(dir, "examples/batch.simulated.results.jsonl")) {
+		response, _ := row["response"].(map[string]any)
+		if row["custom_id"] != fmt.Sprintf("fr-%d", i+1) || response["status_code"] != 200. || row["error"] != nil {
+			t.Errorf("row %d is no result line of the Batch API: %v", i+1, row)
+		}
+	}
+}
+
+func TestDatasetScript(t *testing.T) {
+	t.Parallel()
+	dir := copies(t)
+	out := do(t, dir, "examples/dataset.sh")
+	if want := "8 conversations in train.jsonl\n"; string(out) != want {
+		t.Errorf("it says %q, want %q", out, want)
+	}
+	rows := objects(t, filepath.Join(dir, "train.jsonl"))
+	if len(rows) != 8 {
+		t.Errorf("%d conversations, want 8", len(rows))
+	}
+	for i, row := range rows {
+		var roles []string
+		messages, _ := row["messages"].([]any)
+		for _, m := range messages {
+			message, _ := m.(map[string]any)
+			if text, _ := message["content"].(string); text == "" {
+				t.Errorf("conversation %d has a message without content: %v", i+1, message)
+			}
+			roles = append(roles, fmt.Sprint(message["role"]))
+		}
+		if got := strings.Join(roles, " "); got != "system user assistant" {
+			t.Errorf("conversation %d has the roles %q", i+1, got)
+		}
+	}
+}
+
+func TestClassifyScript(t *testing.T) {
+	t.Parallel()
+	dir := copies(t)
+	do(t, dir, "examples/classify.sh")
+	f, err := os.Open(filepath.Join(dir, "labels.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	table, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(table) != 7 {
+		t.Fatalf("%d lines, want a header and 6 rows", len(table))
+	}
+	column := func(name string) int {
+		i := slices.Index(table[0], name)
+		if i < 0 {
+			t.Fatalf("no column %s in %v", name, table[0])
+		}
+		return i
+	}
+	id, prompt, content, label := column("custom_id"), column("prompt"), column("content"), column("label")
+	for i, row := range table[1:] {
+		if row[id] != fmt.Sprintf("review-%d", i+1) || row[content] == "" || row[label] == "" {
+			t.Errorf("row %d: custom_id %q, content %q, label %q", i+1, row[id], row[content], row[label])
+		}
+		if strings.HasPrefix(row[prompt], "=") {
+			t.Errorf("row %d: a spreadsheet would run %q", i+1, row[prompt])
+		}
+	}
+	if got := strings.Count(table[5][prompt], "\n"); got != 2 {
+		t.Errorf("a prompt of three lines came back with %d line breaks", got)
+	}
+}
+
+func TestResumeScript(t *testing.T) {
+	t.Parallel()
+	dir := copies(t)
+	out := string(do(t, dir, "examples/resume.sh"))
+	if want := "proven: 10 prompts, each answered exactly once"; !strings.HasPrefix(out, want) {
+		t.Errorf("verify says %q, want %q", out, want)
+	}
+	if rows := objects(t, filepath.Join(dir, "resume.simulated.results.jsonl")); len(rows) != 10 {
+		t.Errorf("%d rows of results, want 10", len(rows))
+	}
+	var status struct{ Attempts int }
+	if err := json.Unmarshal(do(t, dir, program, "status", "--json", "resume.simulated.batch.db"), &status); err != nil {
+		t.Fatal(err)
+	}
+	if status.Attempts != 10 {
+		t.Errorf("%d calls were made for 10 prompts", status.Attempts)
+	}
+	do(t, dir, "examples/resume.sh") // and again, when all is done
+}
+
+func TestEveryScriptIsRun(t *testing.T) {
+	there, err := filepath.Glob("*.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"classify.sh", "dataset.sh", "resume.sh"}; !slices.Equal(there, want) {
+		t.Errorf("the scripts are %v, those run by a test are %v", there, want)
+	}
+}
