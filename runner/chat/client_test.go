@@ -122,6 +122,40 @@ func TestDoWithoutKeySendsNoAuthorization(t *testing.T) {
 	}
 }
 
+func TestAcceptSaysWhatWasAskedFor(t *testing.T) {
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Request-Id", r.Header.Get("Accept")) })
+	for body, want := range map[string]string{request: "application/json", streamRequest: "text/event-stream, application/json"} {
+		if r := do(client, body); r.RequestID != want {
+			t.Errorf("%s: Accept %q", body, r.RequestID)
+		}
+	}
+}
+
+// writes counts the pieces in which requests leave.
+type writes struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+func (w writes) Write(p []byte) (int, error) {
+	w.n.Add(1)
+	return w.Conn.Write(p)
+}
+
+// Header and body leave in one piece, as long as the transport knows the type of the body.
+func TestRequestIsOneWrite(t *testing.T) {
+	var n atomic.Int64
+	client := serve(t, answer(200, completion), func(o *Options) {
+		o.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return writes{conn, &n}, err
+		}
+	})
+	if do(client, request); n.Load() != 1 {
+		t.Errorf("a request of %d bytes was written in %d pieces", len(request), n.Load())
+	}
+}
+
 func TestConnectionsAreReused(t *testing.T) {
 	var opened atomic.Int64
 	server := httptest.NewUnstartedServer(answer(200, completion))

@@ -2,12 +2,12 @@ package chat
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
-
-	"crypto/x509"
 
 	"golang.org/x/net/http2"
 )
@@ -22,6 +22,7 @@ func framed(t *testing.T, script func(f *http2.Framer, stream uint32)) (client *
 	}
 	requests = new(atomic.Int64)
 	ended := make(chan struct{})
+	var wait sync.WaitGroup
 	serve := func(conn net.Conn) {
 		defer conn.Close()
 		if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
@@ -54,17 +55,17 @@ func framed(t *testing.T, script func(f *http2.Framer, stream uint32)) (client *
 			if err != nil {
 				return
 			}
-			serve(conn)
+			wait.Go(func() { serve(conn) })
 		}
 	}()
-	t.Cleanup(func() { listener.Close(); <-ended })
+	t.Cleanup(func() { listener.Close(); <-ended; wait.Wait() })
 	roots := x509.NewCertPool()
 	leaf, err := x509.ParseCertificate(cert.Certificate[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots.AddCert(leaf)
-	return connect(t, "https://"+listener.Addr().String(), func(o *Options) { o.TLSConfig = &tls.Config{RootCAs: roots} }), requests
+	return connect(t, "https://"+listener.Addr().String(), soon, func(o *Options) { o.TLSConfig = &tls.Config{RootCAs: roots} }), requests
 }
 
 // N14: what HTTP/2 says about one stream is about one call, and none is repeated behind our back.

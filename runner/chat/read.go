@@ -27,7 +27,13 @@ func (c *Client) read(a *attempt, response *http.Response, asked asked, size int
 	encoding := response.Header.Get("Content-Encoding") // what the transport decoded, it took off
 	readable := encoding == "" || strings.EqualFold(encoding, "identity")
 
-	raw, err := b.begin(response.ContentLength)
+	var raw []byte
+	var err error
+	if r.Status >= 200 { // what follows a 101 is no body, and may never come
+		raw, err = b.begin(response.ContentLength)
+	} else {
+		err = io.EOF
+	}
 	switch {
 	case success && readable && isStream(response.Header.Get("Content-Type"), raw):
 		c.readStream(b, raw, err, asked, r)

@@ -12,8 +12,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // raw serves connections by hand: script is called with each, numbered from 1, after one request was read from it.
@@ -25,9 +27,8 @@ func raw(t *testing.T, script func(n int64, conn *net.TCPConn, next func() bool)
 	}
 	requests = new(atomic.Int64)
 	var conns atomic.Int64
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
+	var wait sync.WaitGroup
+	wait.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
@@ -43,15 +44,21 @@ func raw(t *testing.T, script func(n int64, conn *net.TCPConn, next func() bool)
 				requests.Add(1)
 				return true
 			}
-			if n := conns.Add(1); next() {
-				script(n, conn.(*net.TCPConn), next)
-			}
-			conn.Close()
+			n := conns.Add(1)
+			wait.Go(func() {
+				defer conn.Close()
+				if next() {
+					script(n, conn.(*net.TCPConn), next)
+				}
+			})
 		}
-	}()
-	t.Cleanup(func() { listener.Close(); <-ended })
-	return connect(t, "http://"+listener.Addr().String()), requests
+	})
+	t.Cleanup(func() { listener.Close(); wait.Wait() })
+	return connect(t, "http://"+listener.Addr().String(), soon), requests
 }
+
+// soon keeps a broken test from waiting for ten minutes.
+func soon(o *Options) { o.Timeout = 5 * time.Second }
 
 func reply200(body string) string {
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
@@ -102,10 +109,9 @@ func TestResetAndCut(t *testing.T) {
 		"not HTTP":                    {"SSH-2.0-OpenSSH\r\n\r\n", false},
 		"a header that never ends":    {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2<<20), false},
 		"a body shorter than claimed": {"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + completion, false},
-		"a body longer than claimed":  {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n" + completion, false},
+		"a body longer than claimed":  {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\n" + completion, false},
 		"chunks cut off":              {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n", true},
 		"a chunk of nonsense":         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}", false},
-		"an upgrade":                  {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", false},
 	} {
 		client, requests := raw(t, func(_ int64, conn *net.TCPConn, _ func() bool) {
 			io.WriteString(conn, row.bytes)
@@ -141,6 +147,30 @@ func TestBodyCutAtEveryByte(t *testing.T) {
 			if whole := n == len(completion); (r.Class == Done) != whole || !whole && r.Class != Unknown {
 				t.Errorf("%d of %d bytes with %s: %v %s", n, len(completion), form, r.Class, r.Message)
 			}
+		}
+	}
+}
+
+func TestUpgradeIsNoAnswer(t *testing.T) {
+	client, _ := raw(t, func(_ int64, conn *net.TCPConn, next func() bool) {
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		next() // says no more until the client leaves
+	})
+	if r := do(client, request); r.Class != Unknown || r.Reason != ReasonNone || r.Status != 101 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A 404 whose body broke off may have been the API's own word about a model.
+func TestRefusalsCutOff(t *testing.T) {
+	for status, want := range map[int]verdict{
+		404: {Unknown, ReasonNone}, 400: {JobFailed, ReasonNone}, 401: {RunStops, KeyRefused}, 429: {NotProcessed, RateLimited}, 307: {RunStops, WrongEndpoint},
+	} {
+		client, _ := raw(t, func(_ int64, conn *net.TCPConn, _ func() bool) {
+			fmt.Fprintf(conn, "HTTP/1.1 %d X\r\nContent-Length: 999\r\n\r\n{\"error\":", status)
+		})
+		if r := do(client, request); (verdict{r.Class, r.Reason}) != want || r.Status != status {
+			t.Errorf("%d: %+v", status, r)
 		}
 	}
 }
@@ -232,10 +262,14 @@ func TestResponseLimit(t *testing.T) {
 	if r := do(serve(t, answer(200, completion), limit(size-1)), request); r.Reason != ResponseTooLarge {
 		t.Errorf("one byte larger: %+v", r)
 	}
+	var written int
+	ended := make(chan struct{}, 2)
 	endless := func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status(r))
-		for {
-			if _, err := io.WriteString(w, chunk(`{"content":"a"}`, "null")); err != nil {
+		for written = 0; ; {
+			n, err := io.WriteString(w, chunk(`{"content":"a"}`, "null"))
+			if written += n; err != nil {
+				ended <- struct{}{}
 				return
 			}
 		}
@@ -243,9 +277,13 @@ func TestResponseLimit(t *testing.T) {
 	if r := do(serve(t, endless, limit(1<<20)), streamRequest); r.Reason != ResponseTooLarge || len(r.Body) > maxErrorBody {
 		t.Errorf("an endless stream: %v %v", r.Class, r.Reason)
 	}
+	<-ended
 	c := serve(t, endless)
 	if r := c.Do(t.Context(), Call{Body: []byte(request), Header: http.Header{"X-Status": {"500"}}}); r.Class != Unknown || r.Status != 500 || len(r.Body) > maxErrorBody {
 		t.Errorf("an endless failure: %v, %d bytes", r.Class, len(r.Body))
+	}
+	if <-ended; written > 16<<20 {
+		t.Errorf("%d bytes of a failure were read", written)
 	}
 }
 

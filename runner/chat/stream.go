@@ -45,7 +45,7 @@ func (c *Client) readStream(b *bodyReader, head []byte, err error, asked asked, 
 		}
 	}
 
-	if b.ended || s.finished(asked.n) {
+	if s.parts <= maxParts && (b.ended || s.finished(asked.n)) {
 		completion := s.encode()
 		if reply := readReply(completion, r.Status); reply.done {
 			r.Class, r.Answer, r.Body, r.Assembled = Done, reply.answer, completion, true

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,7 +14,9 @@ import (
 )
 
 // script is what a server sends and when.
-type script []struct {
+type script []step
+
+type step struct {
 	wait time.Duration
 	text string
 }
@@ -31,18 +34,9 @@ func (s script) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// drip sends the same text again and again.
 func drip(n int, every time.Duration, text string) script {
-	return append(make(script, 0, n+1), slicesRepeat(n, every, text)...)
-}
-
-func slicesRepeat(n int, wait time.Duration, text string) (s script) {
-	for range n {
-		s = append(s, struct {
-			wait time.Duration
-			text string
-		}{wait, text})
-	}
-	return s
+	return slices.Repeat(script{{every, text}}, n)
 }
 
 // The limits are the defaults: 10 minutes for the answer to begin, 60 seconds of silence within it.
