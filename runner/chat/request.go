@@ -123,9 +123,9 @@ func checkStop(value jsontext.Value) *FieldError {
 	switch value.Kind() {
 	case '"':
 		return nil
+	case '[':
 	default:
 		return &FieldError{"stop", found(value) + " is not a string or an array of strings"}
-	case '[':
 	}
 	w := walk(value)
 	defer w.done()

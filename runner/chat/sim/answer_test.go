@@ -107,13 +107,14 @@ func TestAnswerIsAFunctionOfSeedAndBody(t *testing.T) {
 	text := func(seed uint64, body string) string {
 		return decode(t, post(newServer(t, sim.Options{Seed: seed}), body).body).Choices[0].Message.Content
 	}
-	if text(1, hello) != text(1, hello) {
+	answer := text(1, hello)
+	if text(1, hello) != answer {
 		t.Error("the same seed and body, another answer")
 	}
-	if text(1, hello) == text(2, hello) {
+	if text(2, hello) == answer {
 		t.Error("another seed, the same answer")
 	}
-	if text(1, hello) == text(1, hello+" ") {
+	if text(1, hello+" ") == answer {
 		t.Error("another body, the same answer")
 	}
 }
