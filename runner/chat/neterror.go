@@ -121,6 +121,9 @@ func netMessage(err error) string {
 	case isTimeout(err):
 		return "the connection timed out"
 	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err.Error() // without our port, which is another one each time
+	}
 	return err.Error()
 }
 
