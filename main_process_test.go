@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// process is a command that runs beside its story.
+type process struct {
+	cmd   *exec.Cmd
+	out   heard
+	err   heard
+	ended chan struct{}
+	code  error
+	stdin io.Closer
+}
+
+// heard is what a process said so far.
+type heard struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	changed chan struct{} // closed and made anew with every word
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	close(h.changed)
+	h.changed = make(chan struct{})
+	return h.text.Write(p)
+}
+
+func (h *heard) has(pattern *regexp.Regexp) (bool, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return pattern.Match(h.text.Bytes()), h.changed
+}
+
+// start runs a command beside the story, with a standard input that stays open and empty: start PROCESS COMMAND...
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: start PROCESS COMMAND...")
+	}
+	ts.Check(ts.Exec("env")) // the only way to all of a script's variables
+	env := strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\n"), "\n")
+	path := args[1]
+	for dir := range strings.SplitSeq(ts.Getenv("PATH"), string(os.PathListSeparator)) {
+		if info, err := os.Stat(dir + "/" + path); err == nil && !info.IsDir() {
+			path = dir + "/" + path
+			break
+		}
+	}
+	p := &process{cmd: exec.Command(path, args[2:]...), ended: make(chan struct{})}
+	p.out.changed, p.err.changed = make(chan struct{}), make(chan struct{})
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = ts.MkAbs("."), env, &p.out, &p.err
+	var err error
+	p.stdin, err = p.cmd.StdinPipe()
+	ts.Check(err)
+	ts.Check(p.cmd.Start())
+	go func() {
+		p.code = p.cmd.Wait()
+		close(p.ended)
+	}()
+	of(ts).processes[args[0]] = p
+}
+
+func processNamed(ts *testscript.TestScript, id string) *process {
+	p := of(ts).processes[id]
+	if p == nil {
+		ts.Fatalf("no server and no process %s", id)
+	}
+	return p
+}
+
+// signalProcess sends INT, TERM, HUP or KILL: signal NAME PROCESS
+func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
+	sigs := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": os.Kill}
+	if neg || len(args) != 2 || sigs[args[0]] == nil {
+		ts.Fatalf("usage: signal INT|TERM|HUP|KILL PROCESS")
+	}
+	ts.Check(processNamed(ts, args[1]).cmd.Process.Signal(sigs[args[0]]))
+}
+
+// finish waits for a process, which must end with this exit code; what it said becomes stdout and stderr: finish CODE PROCESS
+func finish(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: finish CODE PROCESS")
+	}
+	s, p := of(ts), processNamed(ts, args[1])
+	waitFor(ts, args[1]+" to end", func() (bool, <-chan struct{}) {
+		select {
+		case <-p.ended:
+			return true, nil
+		default:
+			return false, p.ended
+		}
+	})
+	delete(s.processes, args[1])
+	ts.Stdout().Write(p.out.text.Bytes())
+	ts.Stderr().Write(p.err.text.Bytes())
+	s.said.Write(p.out.text.Bytes())
+	s.said.Write(p.err.text.Bytes())
+	s.ended(ts, args[0], p.code)
+}

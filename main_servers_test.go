@@ -1,0 +1,309 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"batch/runner/chat/sim"
+)
+
+// server is an API that a story calls: the practice server, which tells nobody that it is one, behind answers that the story
+// may have written itself. It keeps every call.
+type server struct {
+	http     *httptest.Server
+	practice *sim.Server
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and made anew with every call
+	calls    []call
+	replies  []reply
+	released chan struct{} // closed: held calls go on
+	closed   chan struct{}
+}
+
+// call is a request as it came over the wire.
+type call struct {
+	header http.Header
+	body   []byte
+}
+
+// reply is a line of a story's own answers. Calls take them in turn; after the last the practice server answers.
+type reply struct {
+	Times  int               `json:"times"`  // 0 is 1, -1 is for ever
+	Hold   bool              `json:"hold"`   // wait for release first
+	Status int               `json:"status"` // 0: the practice server answers
+	Header map[string]string `json:"header"`
+	Body   json.RawMessage   `json:"body"` // JSON, sent as written
+	Text   string            `json:"text"` // or anything; {auth} is the Authorization that came
+	Cut    bool              `json:"cut"`  // the connection breaks off after the body
+}
+
+// startServer starts an API and puts its base URL into the variable NAME.
+func startServer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: practice NAME [FLAGS]")
+	}
+	flags := flag.NewFlagSet("practice", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	opt := sim.Options{}
+	flags.IntVar(&opt.RPM, "rpm", 0, "")
+	flags.IntVar(&opt.TPM, "tpm", 0, "")
+	flags.DurationVar(&opt.Window, "window", 0, "")
+	flags.DurationVar(&opt.Latency, "latency", 0, "")
+	flags.Float64Var(&opt.Jitter, "jitter", 0, "")
+	flags.Uint64Var(&opt.Seed, "seed", 0, "")
+	flags.StringVar(&opt.APIKey, "key", canary, "")
+	flags.BoolVar(&opt.StoreErrors, "store-errors", false, "")
+	models := flags.String("models", "", "")
+	faults := flags.String("fault", "", "")
+	simulated := flags.Bool("simulated", false, "the answers say that they are made up")
+	secure := flags.Bool("tls", false, "")
+	script := flags.String("answers", "", "file of replies")
+	ts.Check(flags.Parse(args[1:]))
+	var err error
+	opt.Faults, err = sim.ParseFaults(*faults)
+	ts.Check(err)
+	if *models != "" {
+		opt.Models = strings.Split(*models, ",")
+	}
+	s := &server{changed: make(chan struct{}), released: make(chan struct{}), closed: make(chan struct{})}
+	s.practice, err = sim.New(opt)
+	ts.Check(err)
+	if *script != "" {
+		s.replies = readReplies(ts, *script)
+	}
+	s.http = httptest.NewUnstartedServer(s.handler(*simulated))
+	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if *secure {
+		s.http.StartTLS()
+	} else {
+		s.http.Start()
+	}
+	of(ts).servers[args[0]] = s
+	ts.Setenv(args[0], s.baseURL())
+}
+
+func readReplies(ts *testscript.TestScript, name string) (all []reply) {
+	dec := json.NewDecoder(strings.NewReader(ts.ReadFile(name)))
+	dec.DisallowUnknownFields()
+	for {
+		var r reply
+		if err := dec.Decode(&r); err == io.EOF {
+			return all
+		} else if err != nil {
+			ts.Fatalf("%s: %v", name, err)
+		}
+		all = append(all, r)
+	}
+}
+
+func (s *server) baseURL() string { return s.http.URL + "/v1" }
+
+func (s *server) close() {
+	close(s.closed)
+	s.practice.Close()
+	s.http.CloseClientConnections()
+	s.http.Close()
+}
+
+func (s *server) handler(simulated bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		how := s.take(call{r.Header.Clone(), body})
+		if how.Hold {
+			select {
+			case <-s.released:
+			case <-s.closed:
+			case <-r.Context().Done():
+			}
+		}
+		switch {
+		case how.Status == 0 && simulated:
+			s.practice.ServeHTTP(w, r)
+		case how.Status == 0:
+			s.practice.ServeHTTP(unsigned{w}, r)
+		default:
+			how.write(w, r)
+		}
+	}
+}
+
+// take keeps a call and says how it is answered.
+func (s *server) take(c call) reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, c)
+	close(s.changed)
+	s.changed = make(chan struct{})
+	if len(s.replies) == 0 {
+		return reply{}
+	}
+	how := s.replies[0]
+	if s.replies[0].Times--; s.replies[0].Times == 0 || how.Times == 0 {
+		s.replies = s.replies[1:]
+	}
+	return how
+}
+
+func (h reply) write(w http.ResponseWriter, r *http.Request) {
+	body := h.Body
+	if h.Text != "" {
+		body = []byte(strings.ReplaceAll(h.Text, "{auth}", r.Header.Get("Authorization")))
+	}
+	if h.Text == "" {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	if h.Cut {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
+	}
+	for name, value := range h.Header {
+		w.Header().Set(name, value)
+	}
+	w.WriteHeader(h.Status)
+	w.Write(body)
+	if h.Cut {
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// unsigned takes the mark of the practice server off its answers.
+type unsigned struct{ http.ResponseWriter }
+
+func (u unsigned) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+
+func (u unsigned) WriteHeader(status int) {
+	u.Header().Del("Batch-Simulated")
+	u.ResponseWriter.WriteHeader(status)
+}
+
+func (s *server) ledger() []call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+var keyForm = regexp.MustCompile(`^batch-[0-9a-f]{32}$`)
+
+// check is what must hold of every story's calls: an Idempotency-Key stands for one body.
+func (s *server) check(t testing.TB) {
+	bodies := map[string][]byte{}
+	for _, c := range s.ledger() {
+		key := c.header.Get("Idempotency-Key")
+		if !keyForm.MatchString(key) {
+			t.Errorf("Idempotency-Key %q", key)
+		}
+		if before, seen := bodies[key]; seen && !bytes.Equal(before, c.body) {
+			t.Errorf("%s came with two bodies:\n%s\n%s", key, before, c.body)
+		}
+		bodies[key] = c.body
+	}
+}
+
+func serverNamed(ts *testscript.TestScript, name string) *server {
+	s := of(ts).servers[name]
+	if s == nil {
+		ts.Fatalf("no server %s", name)
+	}
+	return s
+}
+
+// release lets held calls go on: release NAME
+func release(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: release NAME")
+	}
+	close(serverNamed(ts, args[0]).released)
+}
+
+// ledger counts what a server got: ledger NAME CALLS [KEYS], KEYS being the different Idempotency-Keys.
+func ledger(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: ledger NAME CALLS [KEYS]")
+	}
+	calls := serverNamed(ts, args[0]).ledger()
+	keys := map[string]bool{}
+	for _, c := range calls {
+		keys[c.header.Get("Idempotency-Key")] = true
+	}
+	for i, got := range []int{len(calls), len(keys)}[:len(args)-1] {
+		if want := args[i+1]; strconv.Itoa(got) != want {
+			ts.Fatalf("%s got %d %s, want %s", args[0], got, []string{"calls", "keys"}[i], want)
+		}
+	}
+}
+
+// sent prints what a server got, a line a call, in the order of its lines: sent NAME [HEADER]
+func sent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: sent NAME [HEADER]")
+	}
+	var all []string
+	for _, c := range serverNamed(ts, args[0]).ledger() {
+		line := string(c.body)
+		if len(args) == 2 {
+			line = strings.Join(c.header.Values(args[1]), ", ")
+			line = strings.ReplaceAll(line, canary, "$ASSISTERS_API_KEY")
+		}
+		all = append(all, line)
+	}
+	slices.Sort(all)
+	for _, line := range all {
+		fmt.Fprintln(ts.Stdout(), line)
+	}
+	fmt.Fprint(ts.Stdout(), "")
+}
+
+// waitFor returns when look is content; changed tells when it is worth looking again.
+func waitFor(ts *testscript.TestScript, what string, look func() (bool, <-chan struct{})) {
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for {
+		ok, changed := look()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			ts.Fatalf("waited %s for %s", patience, what)
+		}
+	}
+}
+
+// await waits for something to happen: await NAME CALLS, or await PROCESS PATTERN for what a process says.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await SERVER CALLS, await PROCESS PATTERN")
+	}
+	if s := of(ts).servers[args[0]]; s != nil {
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		waitFor(ts, args[1]+" calls", func() (bool, <-chan struct{}) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.calls) >= n, s.changed
+		})
+		return
+	}
+	p := processNamed(ts, args[0])
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	waitFor(ts, args[1], func() (bool, <-chan struct{}) { return p.err.has(pattern) })
+}

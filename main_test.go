@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"flag"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"batch/store"
+)
+
+var update = flag.Bool("update", false, "write what the commands say into the goldens of the scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"batch": main})
+}
+
+// TestScripts runs the stories of testdata/script. A story calls batch by "exits CODE batch ...", which knows the code and keeps
+// what was said; when it ends, what must hold after every story is checked.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"), Setup: setup, UpdateScripts: *update,
+		RequireExplicitExec: true, RequireUniqueNames: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "resume": resume, "start": start, "finish": finish, "signal": signalProcess, "await": await,
+			"practice": startServer, "release": release, "ledger": ledger, "sent": sent,
+			"pick": pick, "lines": writeLines, "damage": damage, "mode": mode, "except": except,
+		},
+	})
+}
+
+// canary is the API key of every story. Some of its characters look otherwise in a URL or in base64.
+const canary = "ask_canary_Q7~x+9/Zw3=="
+
+// story is what one script has going.
+type story struct {
+	t         testing.TB
+	dir       string
+	servers   map[string]*server
+	processes map[string]*process
+	said      bytes.Buffer // by batch, to either stream
+	excepted  []string
+}
+
+// In a script's Values.
+type storyKey struct{}
+
+func of(ts *testscript.TestScript) *story { return ts.Value(storyKey{}).(*story) }
+
+func setup(env *testscript.Env) error {
+	s := &story{t: env.T().(testing.TB), dir: env.WorkDir, servers: map[string]*server{}, processes: map[string]*process{}}
+	env.Values[storyKey{}] = s
+	env.Vars = slices.DeleteFunc(env.Vars, func(v string) bool { return strings.HasPrefix(v, "HOME=") })
+	env.Setenv("ASSISTERS_API_KEY", canary)
+	env.Setenv("VERSION", version())
+	env.Defer(s.end)
+	return nil
+}
+
+// end is the moral of every story.
+func (s *story) end() {
+	for id, p := range s.processes {
+		p.cmd.Process.Kill()
+		<-p.ended
+		s.t.Errorf("%s was never finished", id)
+	}
+	for _, srv := range s.servers {
+		srv.close()
+		srv.check(s.t)
+	}
+	if s.t.Failed() {
+		return
+	}
+	s.checkFiles()
+	s.checkKey("what was said", s.said.Bytes())
+}
+
+// checkFiles looks at everything that the commands left behind: no temporary files, no key, and job files that are sound and
+// know of every call.
+func (s *story) checkFiles() {
+	attempts := map[string]int64{}
+	err := filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil // a folder or a link in place of a file
+		}
+		name, _ := filepath.Rel(s.dir, path)
+		s.checkKey(name, text)
+		switch {
+		case slices.Contains(s.excepted, name):
+		case strings.HasSuffix(name, ".lock"), strings.HasSuffix(name, "-wal"), strings.HasSuffix(name, "-shm"), strings.Contains(name, ".tmp"):
+			s.t.Errorf("%s was left behind", name)
+		case strings.HasSuffix(name, jobSuffix):
+			s.verify(path)
+			s.count(path, attempts)
+		}
+		return nil
+	})
+	if err != nil {
+		s.t.Error(err)
+	}
+	if slices.Contains(s.excepted, "attempts") {
+		return
+	}
+	for name, srv := range s.servers {
+		if calls := int64(len(srv.ledger())); attempts[srv.baseURL()] != calls {
+			s.t.Errorf("%s got %d calls, the job files know of %d", name, calls, attempts[srv.baseURL()])
+		}
+	}
+}
+
+// verify runs batch verify in this process.
+func (s *story) verify(path string) {
+	var out, said bytes.Buffer
+	if code := run([]string{"batch", "verify", path}, strings.NewReader(""), &out, &said); code != exitOK && code != exitPartial {
+		s.t.Errorf("batch verify %s: exit %d\n%s%s", filepath.Base(path), code, &out, &said)
+	}
+}
+
+// count adds up the attempts of a job file by endpoint.
+func (s *story) count(path string, attempts map[string]int64) {
+	ctx := context.Background()
+	st, err := store.OpenRead(ctx, path)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	defer st.Close()
+	v, err := st.View(ctx)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	defer v.Close()
+	totals, err := v.Totals(ctx)
+	if err != nil {
+		s.t.Error(err)
+	}
+	for _, t := range totals {
+		attempts[t.Endpoint] += t.Attempts
+	}
+}
+
+// checkKey looks for the API key, also as it would stand in a URL or in base64, wherever in a text it was encoded.
+func (s *story) checkKey(where string, text []byte) {
+	forms := []string{canary, url.QueryEscape(canary), url.PathEscape(canary)}
+	for i := range 3 { // base64 has three ways to begin
+		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			forms = append(forms, enc.EncodeToString([]byte(canary[i:]))[:24])
+		}
+	}
+	for _, form := range forms {
+		if bytes.Contains(text, []byte(form)) {
+			s.t.Errorf("%s holds the API key, as %s", where, form)
+		}
+	}
+}
+
+// exits runs a command that must end with this exit code: exits CODE COMMAND...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	of(ts).ended(ts, args[0], err)
+	of(ts).hear(ts)
+}
+
+func (s *story) ended(ts *testscript.TestScript, want string, err error) {
+	code := 0
+	var failed *exec.ExitError
+	switch {
+	case errors.As(err, &failed):
+		code = failed.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(code) != want {
+		ts.Fatalf("exit code %d, want %s", code, want)
+	}
+}
+
+// hear keeps what the last command said.
+func (s *story) hear(ts *testscript.TestScript) {
+	s.said.WriteString(ts.ReadFile("stdout"))
+	s.said.WriteString(ts.ReadFile("stderr"))
+	s.said.WriteString(ts.ReadFile("ttyout"))
+}
+
+// resume gives the command that the last run printed "to go on" to a shell, word for word: resume CODE
+func resume(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: resume CODE")
+	}
+	_, rest, found := strings.Cut(ts.ReadFile("stderr"), "batch: to go on: ")
+	if !found {
+		ts.Fatalf("no command to go on was printed")
+	}
+	command, _, _ := strings.Cut(rest, "\n")
+	ts.Logf("$ %s", command)
+	err := ts.Exec("sh", "-c", command)
+	of(ts).ended(ts, args[0], err)
+	of(ts).hear(ts)
+}
+
+// mode checks the permissions of a file: mode 600 FILE
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode OCTAL FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := strconv.FormatUint(uint64(info.Mode().Perm()), 8); got != args[0] {
+		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
+	}
+}
+
+// except names files that are not to be sound when the story ends, or "attempts" where some are known to be missing.
+func except(ts *testscript.TestScript, neg bool, args []string) {
+	of(ts).excepted = append(of(ts).excepted, args...)
+}
+
+// damage writes over the pages of a database, but for the first: damage FILE
+func damage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: damage FILE")
+	}
+	name := ts.MkAbs(args[0])
+	text, err := os.ReadFile(name)
+	ts.Check(err)
+	const page = 4096
+	for i := page; i < len(text); i++ {
+		text[i] = 0xff
+	}
+	ts.Check(os.WriteFile(name, text, 0o600))
+}
+
+// lines writes a file of many lines, each with its number in place of #: lines FILE FIRST LAST TEMPLATE
+func writeLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: lines FILE FIRST LAST TEMPLATE")
+	}
+	first, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	last, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
+	ts.Check(err)
+	for i := first; i <= last; i++ {
+		_, err := f.WriteString(strings.ReplaceAll(args[3], "#", strconv.Itoa(i)) + "\n")
+		ts.Check(err)
+	}
+	ts.Check(f.Close())
+}
+
+// patience is how long a story waits for what must come.
+const patience = 30 * time.Second
