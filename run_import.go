@@ -140,6 +140,16 @@ type importer struct {
 	stats    []input.Stats
 	bad      []badLine // the first of them
 	badCount int
+	twice    int // good lines but for a custom_id that is used before
+}
+
+// prompts is the number of good lines.
+func (imp *importer) prompts() int {
+	n := -imp.twice
+	for _, s := range imp.stats {
+		n += s.Prompts
+	}
+	return n
 }
 
 // line is a good or a bad one.
@@ -163,14 +173,16 @@ func (imp *importer) load(ctx context.Context, names []string, table *store.Impo
 	if imp.badCount > 0 && !imp.skipBad {
 		return imp.refuse()
 	}
-	var prompts int
 	batch := true
 	for _, s := range imp.stats {
-		prompts += s.Prompts
 		batch = batch && (s.AllBatch || s.Prompts == 0)
 	}
-	if prompts == 0 {
-		return usage(fmt.Errorf("no prompts in %s", printable(strings.Join(names, ", "))), `a line is {"prompt": "..."} or {"messages": [...]}`)
+	if imp.prompts() == 0 {
+		where := strings.Join(names, ", ")
+		if where == "-" {
+			where = "standard input"
+		}
+		return usage(fmt.Errorf("no prompts in %s", printable(where)), `a line is {"prompt": "..."} or {"messages": [...]}`)
 	}
 	if !imp.shaped {
 		imp.settings[settingShape] = string(output.Flat)
@@ -328,6 +340,7 @@ func (imp *importer) checkDuplicates(table *store.Importer) error {
 			Problem: fmt.Sprintf("%q is already used at %s:%d", dup.CustomID, dup.FirstFile, dup.FirstLine)})
 	}
 	imp.badCount += n - len(dups)
+	imp.twice = n
 	if !imp.skipBad {
 		return nil
 	}
@@ -347,20 +360,19 @@ func (imp *importer) refuse() error {
 }
 
 func (d *drain) explainBrake(brake *store.BrakeError) error {
-	hint := "if that is meant, add --accept-changes"
+	hint := "nothing was sent; if that is meant, add --accept-changes"
 	if flags := d.fills.differ(d.settings); len(flags) > 0 {
-		hint = fmt.Sprintf("%s differs from the earlier run: leave it as it was; if the change is meant, add --accept-changes", strings.Join(flags, ", "))
+		hint = fmt.Sprintf("nothing was sent; %s differs from the earlier run and makes other requests of the same lines: leave it as it was, or, if the change is meant, add --accept-changes", strings.Join(flags, ", "))
 	}
-	return usage(fmt.Errorf("%w: they would be sent and paid for again", brake), "%s", hint)
+	return usage(fmt.Errorf("%w: their answers would leave the results", brake), "%s", hint)
 }
 
 // sayImport tells what the input changed, and what of it is used otherwise than its author may think.
 func (d *drain) sayImport(c store.Changes, imp *importer) {
-	var prompts int
+	prompts := imp.prompts()
 	used := map[string]int{}
 	var carried []string
 	for _, s := range imp.stats {
-		prompts += s.Prompts
 		for _, f := range s.FillIns {
 			used[f.Name] += f.Prompts
 		}

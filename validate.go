@@ -60,12 +60,11 @@ func (c *command) validateVerb(ctx *cli.Context) error {
 	if err != nil && (imp.badCount == 0 || !ctx.Bool("json")) {
 		return c.blameInput(err)
 	}
-	doc := validation{Bad: imp.badCount, Lines: imp.bad, Carried: []string{}}
+	doc := validation{Prompts: imp.prompts(), Bad: imp.badCount, Lines: imp.bad, Carried: []string{}}
 	if doc.Lines == nil {
 		doc.Lines = []badLine{}
 	}
 	for _, s := range imp.stats {
-		doc.Prompts += s.Prompts
 		for _, name := range s.Carried {
 			if !slices.Contains(doc.Carried, name) {
 				doc.Carried = append(doc.Carried, name)

@@ -225,19 +225,20 @@ func (imp *Importer) Duplicates(limit int) ([]Duplicate, int, error) {
 	return all, n, rows.Err()
 }
 
-// SkipDuplicates leaves out every line whose custom_id an earlier line bears.
+// SkipDuplicates leaves out every line whose custom_id an earlier line bears. The files have been ended.
 func (imp *Importer) SkipDuplicates() error {
 	if err := imp.flush(); err != nil {
 		return err
 	}
 	_, err := imp.s.conn.ExecContext(imp.ctx, `
 		INSERT INTO skipped (position, input, line, custom_id, message)
-		SELECT d.position, d.input, d.line, d.custom_id, 'custom_id is already used at line ' || f.line || ' of input ' || f.input
+		SELECT d.position, d.input, d.line, d.custom_id, 'custom_id: is already used at ' || i.path || ':' || f.line
 		FROM `+imp.table+` d
 		JOIN (SELECT custom_id, min(position) AS first FROM `+imp.table+`
 		      WHERE custom_id IS NOT NULL GROUP BY custom_id HAVING count(*) > 1) t
 		  ON t.custom_id = d.custom_id AND d.position > t.first
-		JOIN `+imp.table+` f ON f.position = t.first;
+		JOIN `+imp.table+` f ON f.position = t.first
+		JOIN inputs i ON i.number = f.input;
 		DELETE FROM `+imp.table+` WHERE position IN (SELECT position FROM skipped)`)
 	return err
 }

@@ -355,7 +355,7 @@ func TestDuplicates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const skipped = "skipped custom_id is already used at line 1 of input 1"
+		const skipped = "skipped custom_id: is already used at prompts.jsonl:1"
 		if diff := cmp.Diff([]string{"1 r1a pending", "2 r2b pending", "3 " + skipped, "4 " + skipped}, rows(t, s)); diff != "" {
 			t.Error(diff)
 		}
