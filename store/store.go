@@ -72,22 +72,20 @@ type Store struct {
 	mu      sync.Mutex // one transaction at a time on conn
 }
 
-// Open opens the job file at path for writing, and creates it (mode 0600) when create is set and it is missing.
-// Whoever will claim jobs holds its Lock.
+// Open opens the job file at path for writing, and creates it (mode 0600) when create is set and it is missing,
+// or empty because the run that was making it died. Whoever will claim jobs holds its Lock.
 func Open(ctx context.Context, path string, create bool) (*Store, error) {
 	path, err := absolute(path)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{path: path, stmts: map[string]*sql.Stmt{}}
-	fresh, err := s.prepareFile(create)
-	if err != nil {
+	if s.created, err = s.prepareFile(create); err != nil {
 		return nil, err
 	}
-	s.created = fresh
-	if err := s.open(ctx, fresh); err != nil {
+	if err := s.open(ctx, create); err != nil {
 		s.Close()
-		if fresh {
+		if s.created {
 			s.removeFiles()
 		}
 		return nil, s.explain("open job file", err)
@@ -156,7 +154,7 @@ func (s *Store) dsn(settings string) string {
 		"&_sync=FULL&" + settings
 }
 
-func (s *Store) open(ctx context.Context, fresh bool) error {
+func (s *Store) open(ctx context.Context, create bool) error {
 	var err error
 	if s.write, err = sql.Open("sqlite3", s.dsn("mode=rw&_txlock=immediate&_cache_size=-8192&_mutex=no")); err != nil {
 		return err
@@ -165,8 +163,12 @@ func (s *Store) open(ctx context.Context, fresh bool) error {
 	if s.conn, err = s.write.Conn(ctx); err != nil {
 		return err
 	}
-	if !fresh {
-		if err := checkIdentity(ctx, s.conn); err != nil {
+	if !s.created {
+		err := checkIdentity(ctx, s.conn)
+		if create && errors.Is(err, ErrNotJobFile) {
+			s.created, err = unborn(ctx, s.conn)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -178,7 +180,7 @@ func (s *Store) open(ctx context.Context, fresh bool) error {
 	if err := s.assertDurable(ctx); err != nil {
 		return err
 	}
-	if fresh {
+	if s.created {
 		if err := s.fill(ctx); err != nil {
 			return err
 		}
@@ -256,6 +258,17 @@ func checkIdentity(ctx context.Context, conn *sql.Conn) error {
 		return &VersionError{Have: version, Want: schemaVersion}
 	}
 	return nil
+}
+
+// unborn says that a run died while it made this file: it is a database already, and there is nothing in it.
+func unborn(ctx context.Context, conn *sql.Conn) (bool, error) {
+	var empty bool
+	err := conn.QueryRowContext(ctx, `
+		SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema) AND application_id = 0 FROM pragma_application_id`).Scan(&empty)
+	if err == nil && !empty {
+		err = ErrNotJobFile
+	}
+	return empty, err
 }
 
 func quickCheck(ctx context.Context, conn *sql.Conn) error {

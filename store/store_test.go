@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -157,6 +158,36 @@ func TestOpen(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 				t.Errorf("%q: %v", name, err)
 			}
+		}
+	})
+	t.Run("its maker died", func(t *testing.T) {
+		for name, script := range map[string]string{"unborn.db": "", "strange.db": "CREATE TABLE t (a)", "marked.db": "PRAGMA application_id = 7"} {
+			path := filepath.Join(dir, name)
+			db, err := sql.Open("sqlite3", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec("PRAGMA journal_mode=WAL; " + script); err != nil {
+				t.Fatal(err)
+			}
+			db.Close()
+			if _, err := Open(ctx, path, false); !errors.Is(err, ErrNotJobFile) {
+				t.Errorf("%s: %v", name, err)
+			}
+			s, err := Open(ctx, path, true)
+			if script != "" {
+				if !errors.Is(err, ErrNotJobFile) {
+					t.Errorf("%s: %v", name, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !s.Created() {
+				t.Error("it does not count as new")
+			}
+			s.Close()
 		}
 	})
 	t.Run("missing", func(t *testing.T) {
