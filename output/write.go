@@ -124,9 +124,6 @@ func newWriter(files Files, opt Options) *writer {
 	} {
 		s.opt = &w.opt
 		w.sinks[i] = &s
-		if s.path != Stdout || i > 0 {
-			sweep(s.path)
-		}
 	}
 	return w
 }
