@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -36,6 +37,7 @@ const (
 func main() {
 	// A reader that goes away must not kill a run: its write fails instead, and the run ends in order.
 	signal.Ignore(syscall.SIGPIPE)
+	log.SetOutput(io.Discard) // net/http writes to it, bytes from the wire included
 	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }
 

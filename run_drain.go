@@ -342,6 +342,8 @@ func (d *drain) explainStop(s *runner.Stop) (reason, hint string) {
 			hint = fmt.Sprintf("go on after %s; nothing was marked failed", s.Until.Format("2006-01-02 15:04:05"))
 		}
 		return said, hint
+	case runner.KeyReused:
+		return "the API holds another request under one of our idempotency keys: " + said, "this should not happen; please report it, with the version of batch; nothing was marked failed"
 	case runner.SameFailure:
 		return fmt.Sprintf("20 answers in a row were the same failure, status %d: %s", s.Status, said),
 			"mend what the prompts share (--model, a parameter) and go on; those prompts are pending again; --keep-going fails them instead"

@@ -250,6 +250,8 @@ func causeOf(reason chat.Reason) Cause {
 		return Simulated
 	case chat.Forbidden:
 		return Refused
+	case chat.KeyReused:
+		return KeyReused
 	}
 	return Endpoint
 }

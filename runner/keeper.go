@@ -10,8 +10,16 @@ import (
 // memory bounds the claimed bodies and the answers that are not yet saved, together.
 const memory = 256 << 20
 
-// claimedAhead is how many jobs more than workers are claimed, so that a worker need not wait for a commit.
-func claimedAhead(concurrency int) int { return max(4, concurrency/2) }
+// Jobs are claimed ahead of the workers, so that none has to wait for a commit: twice as many as were last saved in one turn, which
+// is few when answers take seconds and many when they take microseconds. After a death they count as possibly sent, so no
+// more than are needed.
+const leastAhead = 4
+
+func mostAhead(concurrency int) int { return max(leastAhead, 4*concurrency) }
+
+// gatherFor is how long the keeper waits for more outcomes before it saves those that have come, while the workers have jobs left: a
+// transaction for every answer would cost more processor time than the calls.
+const gatherFor = 2 * time.Millisecond
 
 // keeper is the one goroutine that writes the job file: it saves the outcomes that have gathered and claims the next jobs in one
 // transaction, and hands those to the pool.
@@ -22,6 +30,7 @@ type keeper struct {
 	out     map[int64]int64 // claimed and not yet back: body bytes by attempt
 	bytes   int64           // of these, and of answers not yet saved
 	unsaved []store.Outcome
+	ahead   int       // jobs to claim beyond one for each worker
 	claimed int       // jobs new to this run, counted against the limit
 	due     time.Time // of the next waiting retry
 	drained bool      // the last turn found nothing to claim now
@@ -30,7 +39,7 @@ type keeper struct {
 }
 
 func (k *keeper) keep(ctx context.Context) error {
-	k.out = make(map[int64]int64)
+	k.out, k.ahead = make(map[int64]int64), leastAhead
 	for {
 		k.turn(ctx)
 		if k.finished() {
@@ -78,7 +87,7 @@ func (k *keeper) want() store.Want {
 	if stop != nil || k.gate.paused().After(now) {
 		return store.Want{Now: now}
 	}
-	w := store.Want{Jobs: cap(k.queue) - len(k.out), Bytes: memory - k.bytes, Now: now}
+	w := store.Want{Jobs: max(k.opt.Concurrency+k.ahead-len(k.out), 0), Bytes: memory - k.bytes, Now: now}
 	w.New = w.Jobs
 	if k.opt.Limit > 0 {
 		w.New = min(w.New, k.opt.Limit-k.claimed)
@@ -101,6 +110,7 @@ func (k *keeper) pause() *store.Pause {
 }
 
 func (k *keeper) saved() {
+	k.ahead = min(max(2*len(k.unsaved), k.ahead-1, leastAhead), mostAhead(k.opt.Concurrency))
 	k.count(k.unsaved)
 	for i := range k.unsaved {
 		k.bytes -= int64(len(k.unsaved[i].Response))
@@ -135,11 +145,33 @@ func (k *keeper) gather() {
 		}
 	case <-ending:
 	}
+	k.gatherMore(stop)
+}
+
+// gatherMore takes what else has come, or comes within gatherFor while the workers are provided for.
+func (k *keeper) gatherMore(stop *Stop) {
+	var enough <-chan time.Time
+	if stop == nil && len(k.unsaved) > 0 && len(k.queue) > 0 {
+		timer := time.NewTimer(gatherFor)
+		defer timer.Stop()
+		enough = timer.C
+	}
 	for {
 		select {
 		case o := <-k.ended:
 			k.take(o)
+			continue
 		default:
+		}
+		if enough == nil || len(k.unsaved) >= len(k.queue) {
+			return
+		}
+		select {
+		case o := <-k.ended:
+			k.take(o)
+		case <-enough:
+			return
+		case <-k.gate.ending:
 			return
 		}
 	}
@@ -152,7 +184,7 @@ func (k *keeper) wakeAt(stop *Stop) time.Time {
 		k.grace.CompareAndSwap(0, time.Now().Add(k.opt.Grace).UnixNano())
 		return time.Unix(0, k.grace.Load())
 	}
-	if len(k.out) == cap(k.queue) {
+	if len(k.out) >= k.opt.Concurrency+k.ahead {
 		return time.Time{}
 	}
 	if until := k.gate.paused(); until.After(time.Now()) {

@@ -56,6 +56,9 @@ func (p *pause) begin(now, started time.Time, wait chat.Wait, random float64) (u
 	p.until = now.Add(backoff(p.episodes, random))
 	if wait.Known {
 		p.until = wait.Until
+		if p.episodes > 1 { // it said so before, and was wrong: a wait of nothing must not become a storm
+			p.until = latest(wait.Until, now.Add(backoff(p.episodes-1, random)))
+		}
 	}
 	p.left = p.spread
 	return p.until, p.episodes, p.tooLong(now)

@@ -89,11 +89,11 @@ type Runner struct {
 func New(st Store, caller Caller, opt Options) *Runner {
 	opt = opt.withDefaults()
 	g := newGate(opt)
-	ahead := claimedAhead(opt.Concurrency)
+	room := opt.Concurrency + mostAhead(opt.Concurrency)
 	return &Runner{
 		store: st, caller: caller, opt: opt, gate: g, judge: newJudge(g, opt),
-		queue: make(chan store.Claim, opt.Concurrency+ahead),
-		ended: make(chan store.Outcome, opt.Concurrency+ahead),
+		queue: make(chan store.Claim, room),
+		ended: make(chan store.Outcome, room),
 	}
 }
 

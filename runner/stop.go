@@ -15,6 +15,7 @@ const (
 	Certificate  Cause = "certificate"   // TLS verification failed
 	ProviderDown Cause = "provider_down" // nothing has been answered for too long
 	RateLimit    Cause = "rate_limit"    // the wait that is asked for is too long
+	KeyReused    Cause = "key_reused"    // the API says that an idempotency key came with another request
 	SameFailure  Cause = "same_failure"  // 20 answers in a row, all the same failure
 	Simulated    Cause = "simulated"     // a made-up answer reached a real run, or a real one a simulated run
 	Storage      Cause = "storage"       // the job file could not be written
