@@ -82,6 +82,9 @@ func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 	case chat.RunStops:
 		return j.stop(o, res, causeOf(res.Reason))
 	case chat.JobFailed:
+		if res.Reason == chat.ResponseTooLarge { // it was made, and most likely paid
+			o.Class = string(chat.Unknown)
+		}
 		return j.fail(o, res)
 	}
 	if res.Reason == chat.TimedOut {
