@@ -48,8 +48,8 @@ type reply struct {
 	Hold   bool              `json:"hold"`   // wait for release first
 	Status int               `json:"status"` // 0: the practice server answers
 	Header map[string]string `json:"header"`
-	Body   json.RawMessage   `json:"body"` // JSON, sent as written
-	Text   string            `json:"text"` // or anything; {auth} is the Authorization that came
+	Body   json.RawMessage   `json:"body"` // JSON, sent as written; {auth} is the Authorization that came
+	Text   string            `json:"text"` // or anything
 	Cut    bool              `json:"cut"`  // the connection breaks off after the body
 }
 
@@ -162,13 +162,12 @@ func (s *server) take(c call) reply {
 }
 
 func (h reply) write(w http.ResponseWriter, r *http.Request) {
-	body := h.Body
-	if h.Text != "" {
-		body = []byte(strings.ReplaceAll(h.Text, "{auth}", r.Header.Get("Authorization")))
-	}
+	body := []byte(h.Text)
 	if h.Text == "" {
+		body = h.Body
 		w.Header().Set("Content-Type", "application/json")
 	}
+	body = bytes.ReplaceAll(body, []byte("{auth}"), []byte(r.Header.Get("Authorization")))
 	if h.Cut {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
 	}

@@ -317,11 +317,23 @@ func relative(path string) string {
 	return path
 }
 
+func inBrackets(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + printable(s) + ")"
+}
+
 // explainStop says why a run ended early and what to do.
 func (d *drain) explainStop(s *runner.Stop) (reason, hint string) {
 	said := printable(s.Message)
-	if s.Code != "" || s.Type != "" {
-		said += fmt.Sprintf(" (%s)", printable(strings.Trim(s.Type+", "+s.Code, ", ")))
+	switch {
+	case s.Type == "" || s.Type == s.Code:
+		said += inBrackets(s.Code)
+	case s.Code == "":
+		said += inBrackets(s.Type)
+	default:
+		said += inBrackets(s.Type + ", " + s.Code)
 	}
 	switch s.Cause {
 	case runner.KeyRefused:
