@@ -10,12 +10,11 @@ import (
 // memory bounds the claimed bodies and the answers that are not yet saved, together.
 const memory = 256 << 20
 
-// Jobs are claimed ahead of the workers, so that none has to wait for a commit: twice as many as were last saved in one turn, which
-// is few when answers take seconds and many when they take microseconds. After a death they count as possibly sent, so no
-// more than are needed.
+// Jobs are claimed ahead of the workers, so that none has to wait for a commit: few while answers take seconds, more whenever the
+// workers ran out during a turn. After a death they count as possibly sent, so no more than are needed.
 const leastAhead = 4
 
-func mostAhead(concurrency int) int { return max(leastAhead, 4*concurrency) }
+func mostAhead(concurrency int) int { return max(leastAhead, 8*concurrency) }
 
 // gatherFor is how long the keeper waits for more outcomes before it saves those that have come, while the workers have jobs left: a
 // transaction for every answer would cost more processor time than the calls.
@@ -71,12 +70,22 @@ func (k *keeper) turn(ctx context.Context) {
 		return
 	}
 	k.saved()
+	k.adapt()
 	k.claimed += turned.New
 	k.due, k.drained = turned.NextDue, len(turned.Claims) < want.Jobs
 	for _, c := range turned.Claims {
 		k.out[c.Attempt] = int64(len(c.Body))
 		k.bytes += int64(len(c.Body))
 		k.queue <- c // has room for all that may be out
+	}
+}
+
+// adapt learns how many jobs to claim ahead from whether the workers ran out of them while the last turn was made.
+func (k *keeper) adapt() {
+	if len(k.queue) == 0 {
+		k.ahead = min(2*k.ahead, mostAhead(k.opt.Concurrency))
+	} else {
+		k.ahead = max(k.ahead-k.ahead/64, leastAhead)
 	}
 }
 
@@ -110,7 +119,6 @@ func (k *keeper) pause() *store.Pause {
 }
 
 func (k *keeper) saved() {
-	k.ahead = min(max(2*len(k.unsaved), k.ahead-1, leastAhead), mostAhead(k.opt.Concurrency))
 	k.count(k.unsaved)
 	for i := range k.unsaved {
 		k.bytes -= int64(len(k.unsaved[i].Response))
