@@ -46,8 +46,17 @@ func (c *command) retryVerb(ctx *cli.Context) (err error) {
 		return err
 	}
 	c.term.say("end", event{"put_back": n}, "%s put back to pending", plural(n, "failed job"))
-	if n > 0 && !c.term.json {
-		c.term.say("", nil, "to send them: batch run %s", shellQuote(name))
+	if n == 0 || c.term.json {
+		return nil
 	}
+	run, err := st.LastRun(ctx.Context)
+	if err != nil && !isNotFound(err) {
+		return err
+	}
+	verb := "batch run"
+	if run.Endpoint == simulatedEndpoint { // without the flag a key would be asked for
+		verb += " --simulate"
+	}
+	c.term.say("", nil, "to send them: %s %s", verb, shellQuote(name))
 	return nil
 }
