@@ -64,7 +64,8 @@ func latest(a, b time.Time) time.Time {
 // flight is used up, nothing goes out before the stated reset; then the knowledge is void until the next answer.
 type quota struct {
 	known     bool
-	seen      time.Time // start of the call whose answer it is from
+	seen      time.Time // start of the newest call whose answer it is from
+	learned   time.Time // when that answer was read
 	remaining int64
 	reset     time.Time
 	probed    time.Time
@@ -73,12 +74,26 @@ type quota struct {
 // probeEvery bounds the wait for a reset that may be a lie: the API is asked again.
 const probeEvery = time.Minute
 
+// sameReset is how far apart two answers may state the reset of one window: some give it in whole seconds, some as the time
+// that is left.
+const sameReset = time.Second
+
+// learn takes what an answer states. Answers to calls that were out together overtake each other; where they speak of one window
+// the lowest counts, for what remains of it only shrinks.
 func (q *quota) learn(started time.Time, l chat.Limit) {
-	if !l.HasRemaining || !l.HasReset || started.Before(q.seen) {
+	if !l.HasRemaining || !l.HasReset {
 		return
 	}
-	q.known, q.seen, q.remaining, q.reset = true, started, l.Remaining, l.Reset
-	q.probed = time.Now()
+	now := time.Now()
+	switch {
+	case q.known && !started.After(q.learned) && l.Reset.Sub(q.reset).Abs() < sameReset:
+		q.remaining = min(q.remaining, l.Remaining)
+	case started.Before(q.seen):
+		return
+	default:
+		q.known, q.remaining, q.reset = true, l.Remaining, l.Reset
+	}
+	q.seen, q.learned, q.probed = latest(q.seen, started), now, now
 }
 
 // next is when a call that needs so much may go out.
