@@ -38,7 +38,16 @@ func main() {
 	// A reader that goes away must not kill a run: its write fails instead, and the run ends in order.
 	signal.Ignore(syscall.SIGPIPE)
 	log.SetOutput(io.Discard) // net/http writes to it, bytes from the wire included
+	tuneMemory()
 	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// tuneMemory has the garbage collector run less often than its default: the live heap is a few megabytes, and at 10,000 answers a
+// second collecting it took a tenth of the processor.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }
 
 // run is the whole command: what it says goes to stderr, results to stdout.

@@ -79,7 +79,8 @@ func bareLoop(b *testing.B, url string, jobs int) time.Duration {
 
 // compare runs both in turn and reports their rates and the median ratio.
 func compare(b *testing.B, jobs int, bare, ours func() time.Duration) {
-	bare() // warm up
+	tuneMemory() // as main does; the bare loop has it too
+	bare()       // warm up
 	var bares, others, ratios []float64
 	for b.Loop() {
 		one, other := bare(), ours()
