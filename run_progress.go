@@ -106,7 +106,7 @@ func waiting(s runner.Progress) string {
 	if s.Waiting.Why == "" || s.Waiting.Why == "pace" {
 		return ""
 	}
-	return fmt.Sprintf("waiting %s: %s", max(time.Until(s.Waiting.Until), 0).Round(time.Second), s.Waiting.Why)
+	return fmt.Sprintf("waiting %s: %s", max(time.Until(s.Waiting.Until), 0).Truncate(time.Second)+time.Second, s.Waiting.Why)
 }
 
 func perSecond(rate float64) string {

@@ -10,7 +10,7 @@ import (
 // pause is the pool's wait after a 429. The answers of all calls that were out when it began belong to one episode.
 type pause struct {
 	maxWait time.Duration
-	spread  int // calls that are spread over a second after a pause, so that it does not end in a stampede
+	spread  int // calls that are spread out after a pause, so that it does not end in a stampede
 
 	began, until time.Time
 	episodes     int       // since a job was last answered
@@ -19,6 +19,9 @@ type pause struct {
 	left  int       // calls still to be spread
 	after time.Time // when the next of them may go
 }
+
+// spreadOver is how long the first calls after a pause take to go out, one for each worker.
+const spreadOver = 250 * time.Millisecond
 
 // next is when a call may go out.
 func (p *pause) next(now time.Time) time.Time {
@@ -35,7 +38,7 @@ func (p *pause) next(now time.Time) time.Time {
 func (p *pause) take(now time.Time) {
 	if p.left > 0 {
 		p.left--
-		p.after = now.Add(time.Second / time.Duration(max(p.spread, 1)))
+		p.after = now.Add(spreadOver / time.Duration(max(p.spread, 1)))
 	}
 }
 
