@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -78,6 +79,24 @@ func processNamed(ts *testscript.TestScript, id string) *process {
 		ts.Fatalf("no server and no process %s", id)
 	}
 	return p
+}
+
+// awaitFile waits until a file is there: await-file FILE
+func awaitFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await-file FILE")
+	}
+	tick := time.NewTicker(time.Millisecond) // nobody tells when a file appears
+	defer tick.Stop()
+	deadline := time.Now().Add(patience)
+	for range tick.C {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("waited %s for %s", patience, args[0])
+		}
+	}
 }
 
 // signalProcess sends INT, TERM, HUP or KILL: signal NAME PROCESS

@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 		Dir: filepath.Join("testdata", "script"), Setup: setup, UpdateScripts: *update,
 		RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "resume": resume, "start": start, "finish": finish, "signal": signalProcess, "await": await,
+			"exits": exits, "resume": resume, "start": start, "finish": finish, "signal": signalProcess, "await": await, "await-file": awaitFile,
 			"practice": startServer, "release": release, "ledger": ledger, "sent": sent,
 			"pick": pick, "lines": writeLines, "damage": damage, "mode": mode, "except": except,
 		},
@@ -204,12 +204,12 @@ func (s *story) hear(ts *testscript.TestScript) {
 	s.said.WriteString(ts.ReadFile("ttyout"))
 }
 
-// resume gives the command that the last run printed "to go on" to a shell, word for word: resume CODE
+// resume gives the command "to go on" that a run printed to a shell, word for word: resume CODE SPEECH
 func resume(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: resume CODE")
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: resume CODE SPEECH")
 	}
-	_, rest, found := strings.Cut(ts.ReadFile("stderr"), "batch: to go on: ")
+	_, rest, found := strings.Cut(ts.ReadFile(args[1]), "batch: to go on: ")
 	if !found {
 		ts.Fatalf("no command to go on was printed")
 	}
