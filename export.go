@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -82,8 +84,16 @@ func (cfg outputConfig) resolve(ctx context.Context, st *store.Store, stdout io.
 	return files, opt, nil
 }
 
+// settingFile begins the names under which the job file remembers how it stood when a file was written from it.
+const settingFile = "file "
+
 // writeOutputs makes the files from a picture of the job file at this moment.
 func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt output.Options) (output.Report, error) {
+	// The mark comes before the picture: while a run is on, a file may then look older than it is, never newer.
+	mark, err := rowsMark(ctx, st)
+	if err != nil {
+		return output.Report{}, err
+	}
 	v, err := st.View(ctx)
 	if err != nil {
 		return output.Report{}, err
@@ -97,7 +107,45 @@ func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt 
 			err = &store.Failure{Op: "write results", Err: err}
 		}
 	}
-	return rep, err
+	if err != nil {
+		return rep, err
+	}
+	marks := map[string]string{}
+	for _, w := range rep.Written {
+		marks[settingFile+w.Recorded] = mark
+	}
+	return rep, st.SetSettings(ctx, marks)
+}
+
+// rowsMark is another whenever the rows of the outputs are: after an import, a retry, a run.
+func rowsMark(ctx context.Context, st *store.Store) (string, error) {
+	inputs, err := st.Inputs(ctx)
+	if err != nil {
+		return "", err
+	}
+	settings, err := st.Settings(ctx)
+	if err != nil {
+		return "", err
+	}
+	run, err := st.LastRun(ctx)
+	if err != nil && !isNotFound(err) {
+		return "", err
+	}
+	v, err := st.View(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer v.Close()
+	counts, err := v.Counts(ctx)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%#v %v %d %d\n", inputs, counts, run.Started.UnixMilli(), run.Ended.UnixMilli())
+	for _, flag := range fillFlags {
+		fmt.Fprintf(h, "%q\n", settings[settingFill+flag])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
 }
 
 func exportCommand(c *command) *cli.Command {

@@ -351,7 +351,7 @@ func (d *drain) explainStop(s *runner.Stop) (reason, hint string) {
 	case runner.RateLimit:
 		hint = "lower --concurrency or set --rpm; nothing was marked failed"
 		if !s.Until.IsZero() {
-			hint = fmt.Sprintf("go on after %s; nothing was marked failed", s.Until.Format("2006-01-02 15:04:05"))
+			hint = fmt.Sprintf("go on after %s; nothing was marked failed", s.Until.Format("2006-01-02 15:04:05 MST"))
 		}
 		return said, hint
 	case runner.KeyReused:

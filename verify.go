@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -19,7 +21,7 @@ func verifyCommand(c *command) *cli.Command {
 		ArgsUsage: "prompts.batch.db",
 		Description: `Checks the job file's pages and everything that must hold in it: every line of the input is one job, every answered
 job has one answer to the request that was imported, the attempts add up. Then makes the files that were written
-from it again and compares them byte for byte.
+from it again and compares them byte for byte; one that was written before the job file changed is named as older.
 
 Exit codes: 0 proven, 3 sound but not every prompt is answered, 1 something does not hold, 5 the file is damaged.`,
 		Flags:  []cli.Flag{jsonFlag()},
@@ -40,7 +42,7 @@ type verdict struct {
 	Pending int64 `json:"pending"`
 	Skipped int64 `json:"skipped"`
 
-	Files map[string]string `json:"files"` // equal, different or gone
+	Files map[string]string `json:"files"` // equal, different, gone, or old: as written, before the job file changed
 }
 
 func (c *command) verifyVerb(ctx *cli.Context) error {
@@ -98,12 +100,22 @@ func (c *command) verify(ctx *cli.Context, st *store.Store, name string) (verdic
 	case err != nil: // an answer that cannot be written is no answer
 		doc.Wrong = append(doc.Wrong, err.Error())
 	}
+	settings, err := st.Settings(ctx.Context)
+	if err != nil {
+		return doc, err
+	}
+	mark, err := rowsMark(ctx.Context, st)
+	if err != nil {
+		return doc, err
+	}
 	for _, f := range checked {
 		switch {
 		case f.Gone:
 			doc.Files[f.Path] = "gone"
 		case f.Equal:
 			doc.Files[f.Path] = "equal"
+		case f.Untouched && settings[settingFile+f.Path] != mark:
+			doc.Files[f.Path] = "old"
 		default:
 			doc.Files[f.Path] = "different"
 			doc.Wrong = append(doc.Wrong, f.Path+" is not what the job file holds; batch export writes it again")
@@ -119,9 +131,12 @@ func (doc verdict) print(w io.Writer) error {
 		fmt.Fprintln(w, printable(wrong))
 	}
 	equal := 0
-	for _, how := range doc.Files {
-		if how == "equal" {
+	for _, path := range slices.Sorted(maps.Keys(doc.Files)) {
+		switch doc.Files[path] {
+		case "equal":
 			equal++
+		case "old":
+			fmt.Fprintf(w, "%s is older than the job file; batch export writes it again\n", printable(path))
 		}
 	}
 	text := fmt.Sprintf("proven: %s, each answered exactly once", plural(doc.Jobs, "prompt"))

@@ -45,9 +45,10 @@ func recordOf(outs []store.Output, info os.FileInfo) store.Output {
 
 // Checked is a file that Compare held against the job file.
 type Checked struct {
-	Path  string
-	Equal bool
-	Gone  bool // it is not there any more: moved or deleted
+	Path      string // as the ledger has it
+	Equal     bool
+	Untouched bool // it stands as it was written, by its identity
+	Gone      bool // it is not there any more: moved or deleted
 }
 
 // Compare makes every file that the ledger knows again, as it was made, and compares it byte for byte with the one that
@@ -74,6 +75,9 @@ func Compare(ctx context.Context, src Source, ledger Ledger, opt Options) ([]Che
 		}
 		copied := map[string]string{"results": files.Results, "errors": files.Errors, "usage": files.Usage}[o.Kind]
 		c := Checked{Path: o.Path}
+		if info, err := os.Lstat(o.Path); err == nil {
+			c.Untouched = owned([]store.Output{o}, info)
+		}
 		if c.Equal, err = sameBytes(o.Path, copied); errors.Is(err, fs.ErrNotExist) {
 			c.Gone, err = true, nil
 		}
