@@ -108,14 +108,11 @@ func (v *victim) checkCalls() {
 		if c.repeats > c.inFlight {
 			v.t.Errorf("child %d: %d calls were in flight, %d answered ones were repeated", child, c.inFlight, c.repeats)
 		}
-		if most := v.claimable(); len(c.open) > most {
-			v.t.Errorf("child %d: %d attempts open, at most %d are claimed together", child, len(c.open), most)
-		}
 	}
 	v.tally.calls += v.wire.count()
 }
 
-// checkLine: a job has one Idempotency-Key for ever; each of its calls has an attempt on record, and each attempt a call, but for the
+// checkLine: a job has one Idempotency-Key and one body for ever; each of its calls has an attempt on record, and each attempt a call, but for the
 // one that a kill met between claim and call.
 func (v *victim) checkLine(line int, calls []*wireCall, attempts map[int64]map[int]int) {
 	callsBy := map[int]int{}
@@ -126,6 +123,9 @@ func (v *victim) checkLine(line int, calls []*wireCall, attempts map[int64]map[i
 		}
 		if call.key != calls[0].key {
 			v.t.Errorf("line %d was sent with %s and with %s", line, calls[0].key, call.key)
+		}
+		if call.body != calls[0].body {
+			v.t.Errorf("line %d was sent in two spellings", line)
 		}
 	}
 	inFlight := map[int]bool{} // by child, when it was killed
@@ -157,9 +157,6 @@ func (v *victim) checkRepeats(line int, calls []*wireCall, inFlight map[int]bool
 		}
 	}
 }
-
-// claimable is how many jobs batch claims at most: one for each worker and up to four times as many ahead.
-func (v *victim) claimable() int { return v.concurrency + max(4, 4*v.concurrency) }
 
 // attempts counts the rows of the finished job file by run and line.
 func (v *victim) attempts() map[int64]map[int]int {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -79,15 +80,14 @@ type victim struct {
 	wire   *wire
 	flags  []string
 
-	concurrency int
-	prompts     []string
-	child       int
-	lastRun     int64               // in the job file
-	litter      []string            // temporary files of killed children
-	crashes     map[int]*crash      // by child
-	saved       map[int]string      // every answer that was seen in the job file, by line
-	expected    map[int]*wireAnswer // by line
-	tally       killTally
+	prompts  []string
+	child    int
+	lastRun  int64               // in the job file
+	litter   []string            // temporary files of killed children
+	crashes  map[int]*crash      // by child
+	saved    map[int]string      // every answer that was seen in the job file, by line
+	expected map[int]*wireAnswer // by line
+	tally    killTally
 }
 
 func newVictim(t *testing.T, binary string, seed uint64) *victim {
@@ -100,12 +100,11 @@ func newVictim(t *testing.T, binary string, seed uint64) *victim {
 		}
 	})
 	r := v.random()
-	v.concurrency = []int{1, 4, 8, 16, 24}[r.IntN(5)]
-	v.flags = []string{"--concurrency", fmt.Sprint(v.concurrency)}
+	v.flags = []string{"--concurrency", fmt.Sprint([]int{1, 4, 8, 16, 24}[r.IntN(5)])}
 	if r.IntN(3) == 0 {
 		v.flags = append(v.flags, "--stream")
 	}
-	v.grow(400 + r.IntN(1200))
+	v.grow(400+r.IntN(1200), r)
 	return v
 }
 
@@ -116,26 +115,31 @@ func (v *victim) path(name string) string { return filepath.Join(v.dir, name) }
 func (v *victim) jobFile() string         { return v.path("in" + simulatedSuffix) }
 func (v *victim) results() string         { return v.path("in.simulated.results.jsonl") }
 
-// grow adds prompts to the input. Some have a custom_id, and their texts what a file format may trip over.
-func (v *victim) grow(n int) {
-	f, err := os.OpenFile(v.path("in.jsonl"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer f.Close()
+// grow adds prompts to the input and may spell all of it otherwise, which changes no request. Some prompts have a custom_id, and all
+// of them what a file format may trip over.
+func (v *victim) grow(n int, r *rand.Rand) {
+	city := []string{"東京", `\u6771\u4eac`}[r.IntN(2)]
 	for range n {
 		i := len(v.prompts) + 1
-		prompt := fmt.Sprintf("seed %d, prompt %d:%s \"naïve\" 東京 \u2028 end", v.seed, i, strings.Repeat(" and so on", i%40))
+		v.prompts = append(v.prompts, fmt.Sprintf("seed %d, prompt %d:%s \"naïve\" 東京 \u2028 end", v.seed, i, strings.Repeat(" and so on", i%40)))
+	}
+	var text bytes.Buffer
+	for i, prompt := range v.prompts {
 		line := map[string]any{"prompt": prompt, "model": "practice", "max_tokens": 5 + i%60}
-		if i%3 == 0 {
-			line["custom_id"] = fmt.Sprint("id-", i)
+		if id, has := customID(i + 1); has {
+			line["custom_id"] = id
 		}
-		if err := json.NewEncoder(f).Encode(line); err != nil {
+		if err := json.NewEncoder(&text).Encode(line); err != nil {
 			v.t.Fatal(err)
 		}
-		v.prompts = append(v.prompts, prompt)
+	}
+	if err := os.WriteFile(v.path("in.jsonl"), bytes.ReplaceAll(text.Bytes(), []byte("東京"), []byte(city)), 0o600); err != nil {
+		v.t.Fatal(err)
 	}
 }
+
+// customID is the one that a line of the input has.
+func customID(line int) (id string, has bool) { return fmt.Sprint("id-", line), line%3 == 0 }
 
 // killAtRandom kills n times: first while the job file is made and filled, then at any moment. Runs that end before theirs do not
 // count.
@@ -148,7 +152,7 @@ func (v *victim) killAtRandom(n int) {
 		r := v.random()
 		early := v.tally.kills < 5
 		if v.child > 1 && (early || r.IntN(6) == 0 || len(v.prompts)-len(v.saved) < 100) {
-			v.grow(50 + r.IntN(150))
+			v.grow(50+r.IntN(150), r)
 		}
 		switch {
 		case v.child == 1:
@@ -166,7 +170,7 @@ func (v *victim) killRecoveries(times, row int) {
 	for range times {
 		before := v.tally.kills
 		v.child++
-		v.run(moment{first: asked, call: 1 + v.concurrency})
+		v.run(moment{first: asked, call: 20})
 		if v.tally.kills == before {
 			v.t.Fatal("the run ended before its calls came")
 		}
@@ -174,7 +178,7 @@ func (v *victim) killRecoveries(times, row int) {
 			v.child++
 			v.run(drawEarly(v.random()))
 		}
-		v.grow(100)
+		v.grow(100, v.random())
 	}
 }
 
@@ -198,7 +202,7 @@ func (k *killTally) add(o *killTally) {
 }
 
 func (k *killTally) report(t *testing.T) {
-	t.Logf("%d kills, %d calls; %d calls were in flight at a kill, %d of them had their answer and were repeated", k.kills, k.calls, k.inFlight, k.repeats)
+	t.Logf("%d kills, %d calls; %d calls were in flight at a kill; %d of those the server had answered, and they were repeated", k.kills, k.calls, k.inFlight, k.repeats)
 	for _, phase := range slices.Sorted(maps.Keys(k.phases)) {
 		t.Logf("%5d times %s", k.phases[phase], phase)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ type wireCall struct {
 	child  int
 	key    string
 	prompt string
+	body   [sha256.Size]byte
 	whole  bool // a completion went out, and nothing cut it on this side
 }
 
@@ -78,7 +80,7 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return // its sender was killed in the middle of it: no call
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	c := &wireCall{key: r.Header.Get("Idempotency-Key"), prompt: promptOf(body)}
+	c := &wireCall{key: r.Header.Get("Idempotency-Key"), prompt: promptOf(body), body: sha256.Sum256(body)}
 	c.child, _ = strconv.Atoi(r.Header.Get(childHeader))
 	w.enter(c, body)
 	tap := &statusTap{ResponseWriter: rw}
