@@ -57,6 +57,7 @@ func (g *gate) enter(ctx context.Context, tokens int64) (p pass, ok bool) {
 	select {
 	case g.turn <- struct{}{}:
 	case <-ctx.Done():
+		g.close(&Stop{Cause: Interrupt}) // nobody must claim more jobs only to hand them back
 		return pass{}, false
 	}
 	defer func() { <-g.turn }()
@@ -65,7 +66,10 @@ func (g *gate) enter(ctx context.Context, tokens int64) (p pass, ok bool) {
 		now := time.Now()
 		wait := g.next(now, tokens)
 		g.waiting = wait
-		if g.stop != nil || ctx.Err() != nil {
+		if ctx.Err() != nil {
+			g.stopLocked(&Stop{Cause: Interrupt})
+		}
+		if g.stop != nil {
 			g.mu.Unlock()
 			return pass{}, false
 		}

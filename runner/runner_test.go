@@ -595,6 +595,19 @@ func TestInterrupt(t *testing.T) {
 			}
 		})
 	})
+	t.Run("before it began", func(t *testing.T) {
+		in(t, 20, always(done("x")), func(w *world) {
+			if err := w.store.BeginRun(w.t.Context(), store.Run{Started: time.Now(), Endpoint: "test", Version: "test"}); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(w.t.Context())
+			cancel()
+			sum, err := New(w.store, w.api, Options{Concurrency: 4}).Run(ctx)
+			if err != nil || sum.Stop == nil || sum.Stop.Cause != Interrupt || len(w.api.calls) != 0 || w.counts().Pending != 20 {
+				t.Errorf("%+v %v after %d calls: %+v", sum, err, len(w.api.calls), w.counts())
+			}
+		})
+	})
 	t.Run("while the pool is paused", func(t *testing.T) {
 		in(t, 20, always(done("x")), func(w *world) {
 			r, wait := w.start(Options{Concurrency: 4, NotBefore: time.Now().Add(5 * time.Minute)})
