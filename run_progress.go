@@ -31,6 +31,7 @@ func newProgress(t *terminal, r *runner.Runner, before store.Counts, limit int) 
 	if limit > 0 {
 		p.total = min(p.total, int64(limit))
 	}
+	p.rates.add(p.started, 0)
 	if t.tty && !t.json && !t.quiet {
 		// Over the jobs of this run alone: those of earlier ones would spoil the rate.
 		p.bar = progressbar.NewOptions64(p.total, progressbar.OptionSetWriter(t.w), progressbar.OptionSetPredictTime(false),
