@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -111,7 +112,11 @@ func (c *command) runVerb(ctx *cli.Context) error {
 	}
 	d := drain{command: c, cfg: cfg, interrupts: watchSignals(ctx.Context)}
 	defer d.interrupts.stop()
-	return d.do(d.interrupts.ctx)
+	err = d.do(d.interrupts.ctx)
+	if errors.Is(err, context.Canceled) && d.interrupts.signal() == syscall.SIGTERM {
+		return &problem{code: exitTerminated, err: errors.New("terminated"), hint: "nothing was sent"}
+	}
+	return err
 }
 
 func readRunConfig(ctx *cli.Context) (runConfig, error) {

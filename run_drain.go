@@ -170,8 +170,8 @@ func (d *drain) stopGently(r *runner.Runner, sig os.Signal) {
 	inFlight := int64(r.Progress().InFlight)
 	r.Stop(grace)
 	d.term.warn("stopping", event{"in_flight": inFlight, "grace_seconds": grace.Seconds()},
-		"stopping: %s in flight, already being paid for, %s waited for up to %s; Ctrl-C again gives them up",
-		plural(inFlight, "call"), map[bool]string{true: "is", false: "are"}[inFlight == 1], grace.Round(time.Second))
+		"stopping: %s in flight, already being paid for; waiting up to %s; Ctrl-C again gives up",
+		plural(inFlight, "call"), grace.Round(time.Second))
 }
 
 // settingWritten remembers the run after which the outputs were last written.
@@ -282,8 +282,8 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 		d.term.say("", nil, "the files are up to date: %s", relative(d.files.Results))
 	}
 	switch {
-	case left > 0:
-		d.term.say("", nil, "to go on: %s", d.resumeCommand())
+	case left > 0: // with --quiet too: it is what to do about the exit code
+		d.term.write("", nil, "batch: to go on: "+d.resumeCommand())
 	case c.Failed > 0:
 		d.term.say("", nil, "to try the failed again: batch retry %s, then the same command", shellQuote(d.cfg.db))
 	}
