@@ -93,17 +93,27 @@ func (t *terminal) report(err error) int {
 	if p.said {
 		return p.code
 	}
+	said := underHere(p.Error())
 	if t.json {
-		t.write("error", event{"error": printable(p.Error()), "hint": p.hint, "exit": p.code}, "")
+		t.write("error", event{"error": printable(said), "hint": p.hint, "exit": p.code}, "")
 		return p.code
 	}
-	for _, line := range strings.Split(p.Error(), "\n") {
+	for _, line := range strings.Split(said, "\n") {
 		t.write("", nil, "batch: error: "+printable(line))
 	}
 	if p.hint != "" {
 		t.write("", nil, "batch: hint: "+printable(p.hint))
 	}
 	return p.code
+}
+
+// underHere names the files of the working folder as their user does.
+func underHere(text string) string {
+	wd, err := os.Getwd()
+	if err != nil || wd == "/" {
+		return text
+	}
+	return strings.ReplaceAll(text, wd+"/", "")
 }
 
 // printable makes text from outside fit for a terminal: control and format characters are shown as escapes.

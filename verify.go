@@ -128,7 +128,7 @@ func (c *command) verify(ctx *cli.Context, st *store.Store, name string) (verdic
 
 func (doc verdict) print(w io.Writer) error {
 	for _, wrong := range doc.Wrong {
-		fmt.Fprintln(w, printable(wrong))
+		fmt.Fprintln(w, printable(underHere(wrong)))
 	}
 	equal := 0
 	for _, path := range slices.Sorted(maps.Keys(doc.Files)) {
@@ -136,7 +136,7 @@ func (doc verdict) print(w io.Writer) error {
 		case "equal":
 			equal++
 		case "old":
-			fmt.Fprintf(w, "%s is older than the job file; batch export writes it again\n", printable(path))
+			fmt.Fprintf(w, "%s is older than the job file; batch export writes it again\n", printable(underHere(path)))
 		}
 	}
 	text := fmt.Sprintf("proven: %s, each answered exactly once", plural(doc.Jobs, "prompt"))
