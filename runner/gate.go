@@ -16,6 +16,7 @@ type gate struct {
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and made anew when a wait may have become shorter or needless
+	asleep   bool          // the first in line waits for that
 	stop     *Stop
 	inFlight int
 	tokens   int64 // estimated, of the calls in flight
@@ -79,6 +80,7 @@ func (g *gate) enter(ctx context.Context, tokens int64) (p pass, ok bool) {
 			return p, true
 		}
 		changed := g.changed
+		g.asleep = true
 		g.mu.Unlock()
 		sleep(ctx, wait.Until.Sub(now), changed)
 	}
@@ -175,8 +177,10 @@ func (g *gate) stopLocked(stop *Stop) {
 }
 
 func (g *gate) wake() {
-	close(g.changed)
-	g.changed = make(chan struct{})
+	if g.asleep {
+		close(g.changed)
+		g.changed, g.asleep = make(chan struct{}), false
+	}
 }
 
 // stopped is the run's early end, or nil.
