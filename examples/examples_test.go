@@ -6,31 +6,88 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// program is the batch binary, built once from this very tree.
-var program string
+// scratch holds what all tests share.
+var scratch string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "batch-examples-")
-		if err != nil {
+		var err error
+		if scratch, err = os.MkdirTemp("", "batch-examples-"); err != nil {
 			panic(err)
 		}
-		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "batch")
-		if out, err := exec.Command("go", "build", "-o", program, "..").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
-			return 1
-		}
+		defer os.RemoveAll(scratch)
 		return m.Run()
 	}())
+}
+
+// copyOnce copies what this repository is built from. Since every file is opened by the test itself, a cached result is
+// not taken for one of a program that has changed.
+var copyOnce = sync.OnceValues(func() (dir string, err error) {
+	dir = filepath.Join(scratch, "repository")
+	return dir, fs.WalkDir(os.DirFS(".."), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && name != ".":
+			return fs.SkipDir
+		case d.IsDir():
+			return os.MkdirAll(filepath.Join(dir, name), 0o755)
+		case !slices.Contains([]string{".go", ".mod", ".sum", ".sql", ".jsonl", ".sh"}, filepath.Ext(name)):
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, name), text, info.Mode())
+	})
+})
+
+func repository(t *testing.T) string {
+	t.Helper()
+	dir, err := copyOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+var buildOnce = sync.OnceValues(func() (program string, err error) {
+	dir, err := copyOnce()
+	if err != nil {
+		return "", err
+	}
+	program = filepath.Join(scratch, "batch")
+	cmd := exec.Command("go", "build", "-o", program, ".")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
+// program is the batch binary, built once from this very tree.
+func program(t *testing.T) string {
+	t.Helper()
+	path, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // copies gives a folder that holds a copy of the examples, the way a user has them: below the current folder.
@@ -42,19 +99,20 @@ func copies(t *testing.T) string {
 	return dir
 }
 
-// environment is a user's, without a key and without an endpoint of their own; more is added to it.
+// environment is a user's, without a key, an endpoint or choices of their own; more is added to it.
 func environment(more ...string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "ASSISTERS_") || strings.HasPrefix(v, "FLAGS=") || strings.HasPrefix(v, "MODEL=") || strings.HasPrefix(v, "JOBS=")
+		name, _, _ := strings.Cut(v, "=")
+		return strings.HasPrefix(name, "ASSISTERS_") || slices.Contains([]string{"BATCH", "FLAGS", "MODEL", "JOBS"}, name)
 	})
-	return append(env, append([]string{"BATCH=" + program}, more...)...)
+	return append(env, more...)
 }
 
 // do runs a command in dir and returns what it wrote to standard output.
 func do(t *testing.T, dir string, name string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command(name, args...)
-	cmd.Dir, cmd.Env = dir, environment()
+	cmd.Dir, cmd.Env = dir, environment("BATCH="+program(t))
 	var out, speech bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &speech
 	if err := cmd.Run(); err != nil {
@@ -93,7 +151,7 @@ func TestEveryPromptFileIsAnswered(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			dir := copies(t)
-			do(t, dir, program, slices.Concat([]string{"run", "--simulate", "examples/" + f.name}, f.flags)...)
+			do(t, dir, program(t), slices.Concat([]string{"run", "--simulate", "examples/" + f.name}, f.flags)...)
 			stem := "examples/" + strings.TrimSuffix(f.name, ".jsonl") + ".simulated"
 			if rows := objects(t, filepath.Join(dir, stem+".results.jsonl")); len(rows) != f.rows {
 				t.Errorf("%d rows of results, want %d", len(rows), f.rows)
@@ -101,7 +159,7 @@ func TestEveryPromptFileIsAnswered(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(dir, stem+".errors.jsonl")); err == nil {
 				t.Error("there is a file of errors")
 			}
-			do(t, dir, program, "verify", stem+".batch.db")
+			do(t, dir, program(t), "verify", stem+".batch.db")
 		})
 	}
 }
@@ -127,7 +185,7 @@ func objects(t *testing.T, name string) []map[string]any {
 func TestBatchLinesGiveBatchResults(t *testing.T) {
 	t.Parallel()
 	dir := copies(t)
-	do(t, dir, program, "run", "--simulate", "examples/batch.jsonl")
+	do(t, dir, program(t), "run", "--simulate", "examples/batch.jsonl")
 	for i, row := range objects(t, filepath.Join(dir, "examples/batch.simulated.results.jsonl")) {
 		response, _ := row["response"].(map[string]any)
 		if row["custom_id"] != fmt.Sprintf("fr-%d", i+1) || response["status_code"] != 200. || row["error"] != nil {
@@ -211,7 +269,7 @@ func TestResumeScript(t *testing.T) {
 		t.Errorf("%d rows of results, want 10", len(rows))
 	}
 	var status struct{ Attempts int }
-	if err := json.Unmarshal(do(t, dir, program, "status", "--json", "resume.simulated.batch.db"), &status); err != nil {
+	if err := json.Unmarshal(do(t, dir, program(t), "status", "--json", "resume.simulated.batch.db"), &status); err != nil {
 		t.Fatal(err)
 	}
 	if status.Attempts != 10 {
