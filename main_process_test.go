@@ -73,6 +73,22 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	of(ts).processes[args[0]] = p
 }
 
+var listens = regexp.MustCompile(`http://127\.0\.0\.1:\d+/v1`)
+
+// listening puts where a server listens into the variables SERVER and PORT, once it has said so: listening PROCESS
+func listening(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: listening PROCESS")
+	}
+	p := processNamed(ts, args[0])
+	waitFor(ts, "an address", func() (bool, <-chan struct{}) { return p.err.has(listens) })
+	p.err.mu.Lock()
+	defer p.err.mu.Unlock()
+	url := listens.FindString(p.err.text.String())
+	ts.Setenv("SERVER", url)
+	ts.Setenv("PORT", portOf(url))
+}
+
 func processNamed(ts *testscript.TestScript, id string) *process {
 	p := of(ts).processes[id]
 	if p == nil {

@@ -47,13 +47,13 @@ type reply struct {
 	Times  int               `json:"times"`  // 0 is 1, -1 is for ever
 	Hold   bool              `json:"hold"`   // wait for release first
 	Status int               `json:"status"` // 0: the practice server answers
-	Header map[string]string `json:"header"`
-	Body   json.RawMessage   `json:"body"` // JSON, sent as written; {auth} is the Authorization that came
-	Text   string            `json:"text"` // or anything
-	Cut    bool              `json:"cut"`  // the connection breaks off after the body
+	Header map[string]string `json:"header"` // {auth} is the Authorization that came
+	Body   json.RawMessage   `json:"body"`   // JSON, sent as written, but for {auth}
+	Text   string            `json:"text"`   // or anything
+	Cut    bool              `json:"cut"`    // the connection breaks off after the body
 }
 
-// startServer starts an API and puts its base URL into the variable NAME.
+// startServer starts an API and puts its base URL into the variable NAME, its port into PORT: practice NAME [FLAGS]
 func startServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: practice NAME [FLAGS]")
@@ -96,6 +96,14 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	of(ts).servers[args[0]] = s
 	ts.Setenv(args[0], s.baseURL())
+	ts.Setenv("PORT", portOf(s.baseURL()))
+}
+
+// portOf is the port of a base URL of this machine.
+func portOf(baseURL string) string {
+	_, rest, _ := strings.Cut(baseURL, "//127.0.0.1:")
+	port, _, _ := strings.Cut(rest, "/")
+	return port
 }
 
 func readReplies(ts *testscript.TestScript, name string) (all []reply) {
@@ -172,7 +180,7 @@ func (h reply) write(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
 	}
 	for name, value := range h.Header {
-		w.Header().Set(name, value)
+		w.Header().Set(name, strings.ReplaceAll(value, "{auth}", r.Header.Get("Authorization")))
 	}
 	w.WriteHeader(h.Status)
 	w.Write(body)

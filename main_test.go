@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 		Dir: filepath.Join("testdata", "script"), Setup: setup, UpdateScripts: *update,
 		RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "resume": resume, "start": start, "finish": finish, "signal": signalProcess, "await": await, "await-file": awaitFile,
+			"exits": exits, "resume": resume, "start": start, "finish": finish, "signal": signalProcess, "await": await, "await-file": awaitFile, "listening": listening,
 			"practice": startServer, "release": release, "ledger": ledger, "sent": sent,
 			"pick": pick, "lines": writeLines, "damage": damage, "mode": mode, "except": except,
 		},
