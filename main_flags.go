@@ -32,6 +32,9 @@ func flagsFirst(app *cli.App, args []string) ([]string, error) {
 			files = append(files, word)
 			continue
 		}
+		if word == "-h" || word == "--help" || word == "-help" {
+			return append(slices.Clone(args[:2]), "--help"), nil // with a file beside it, the library looks for help on that
+		}
 		flags = append(flags, word)
 		if !takesValue(cmd, word) {
 			continue

@@ -93,13 +93,16 @@ func (t *terminal) report(err error) int {
 	if p.said {
 		return p.code
 	}
-	said := underHere(p.Error())
+	said := strings.Split(underHere(p.Error()), "\n")
+	for i := range said {
+		said[i] = printable(said[i])
+	}
 	if t.json {
-		t.write("error", event{"error": printable(said), "hint": p.hint, "exit": p.code}, "")
+		t.write("error", event{"error": strings.Join(said, "\n"), "hint": p.hint, "exit": p.code}, "")
 		return p.code
 	}
-	for _, line := range strings.Split(said, "\n") {
-		t.write("", nil, "batch: error: "+printable(line))
+	for _, line := range said {
+		t.write("", nil, "batch: error: "+line)
 	}
 	if p.hint != "" {
 		t.write("", nil, "batch: hint: "+printable(p.hint))

@@ -60,15 +60,15 @@ func runCommand(c *command) *cli.Command {
 		&cli.StringSliceFlag{Name: "header", Usage: "further header, as `'Name: value'` or 'Name: env:VARIABLE'", Category: where},
 		yes(where, "allow-http", "allow plain http to another machine"),
 		&cli.DurationFlag{Name: "timeout", Usage: "longest wait for an answer to begin", Value: chat.DefaultTimeout, Category: where},
-		&cli.Int64Flag{Name: "max-response", Usage: "largest answer in `BYTES`", Value: chat.DefaultMaxResponse, Category: where},
+		&cli.Int64Flag{Name: "max-response", Usage: "largest answer in `BYTES`", Value: chat.DefaultMaxResponse, DefaultText: "64 MiB", Category: where},
 
 		&cli.IntFlag{Name: "concurrency", Aliases: []string{"c"}, Usage: "calls at a time", Value: 16, Category: pool},
-		&cli.Float64Flag{Name: "rpm", Usage: "at most `N` requests a minute, evenly spaced", Category: pool},
-		&cli.Float64Flag{Name: "tpm", Usage: "at most `N` tokens a minute", Category: pool},
+		&cli.Float64Flag{Name: "rpm", Usage: "at most `N` requests a minute, evenly spaced", DefaultText: "none", Category: pool},
+		&cli.Float64Flag{Name: "tpm", Usage: "at most `N` tokens a minute", DefaultText: "none", Category: pool},
 		&cli.IntFlag{Name: "max-attempts", Usage: "attempts of a job whose outcome stays unknown", Value: 8, Category: pool},
 		&cli.DurationFlag{Name: "max-wait", Usage: "longest wait for a rate limit or a provider that is down", Value: 10 * time.Minute, Category: pool},
-		&cli.DurationFlag{Name: "grace", Usage: "how long calls in flight are waited for after Ctrl-C (default: --timeout)", Category: pool},
-		&cli.IntFlag{Name: "limit", Usage: "send at most `N` prompts, then stop (exit 4)", Category: pool},
+		&cli.DurationFlag{Name: "grace", Usage: "how long calls in flight are waited for after Ctrl-C", DefaultText: "--timeout", Category: pool},
+		&cli.IntFlag{Name: "limit", Usage: "send at most `N` prompts, then stop (exit 4)", DefaultText: "none", Category: pool},
 		yes(pool, "keep-going", "do not stop after 20 equal failures in a row"),
 
 		str("Files", "db", "job `FILE` (default: named after the input)"),
@@ -289,7 +289,7 @@ func (d *drain) do(ctx context.Context) (err error) {
 	keep := false
 	defer func() {
 		closing := d.store.Close
-		if !keep { // bad input and a dry run leave no new job file
+		if !keep { // bad input, a refused output and a dry run leave no new job file
 			closing = d.store.Remove
 		}
 		if cerr := closing(); err == nil {
@@ -303,10 +303,10 @@ func (d *drain) do(ctx context.Context) (err error) {
 		d.sayPlan()
 		return nil
 	}
-	keep = true
 	if err := d.checkOutputs(ctx); err != nil {
 		return err
 	}
+	keep = true
 	d.sayPlan()
 	sum, err := d.drain(ctx)
 	if err != nil {

@@ -153,8 +153,11 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 		return sum, err
 	}
 	reason := "finished"
-	if sum.Stop != nil {
+	switch {
+	case sum.Stop != nil:
 		reason = string(sum.Stop.Cause)
+	case opt.Limit > 0 && int64(opt.Limit) < d.counts.Pending:
+		reason = string(runner.Limit)
 	}
 	return sum, d.store.EndRun(ctx, time.Now(), reason)
 }

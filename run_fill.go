@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"batch/input"
+	"batch/runner/chat"
 )
 
 // fillFlags are the flags that fill in request fields, in the order in which they are put into a body.
@@ -63,6 +65,10 @@ func readFillIns(ctx *cli.Context) (fillIns, error) {
 			return nil, usage(fmt.Errorf("--%s %q: it is not a number", flag, ctx.String(flag)), "batch run --help shows its range")
 		}
 		if err := (fillIns{flag: value}).defaults().Check(); err != nil {
+			var bad *chat.FieldError
+			if errors.As(err, &bad) {
+				err = errors.New(bad.Problem) // the flag is the field
+			}
 			return nil, usage(fmt.Errorf("--%s: %w", flag, err), "batch run --help shows its range")
 		}
 	}
