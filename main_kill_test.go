@@ -31,7 +31,7 @@ const (
 // TestKill kills a real batch, as kill -9 does, at moments drawn from a seed: while it imports, claims, calls, saves, writes its
 // files, and while it recovers from the kill before. Every kill, and then the whole, is held against what the server saw.
 //
-//	go test -run TestKill . -kills 2000       more of them
+//	go test -run TestKill . -kills 2000       more of them; from 2,500 on with a longer -timeout
 //	go test -run TestKill . -kill-seed 7      one seed again; the moments are the same, what they hit varies
 func TestKill(t *testing.T) {
 	if testing.Short() {
@@ -45,18 +45,18 @@ func TestKill(t *testing.T) {
 	sum := killTally{phases: map[string]int{}}
 	t.Cleanup(func() {
 		sum.report(t)
-		if *killSeed == 0 && *kills >= 200 && !t.Failed() {
+		if sum.kills >= 200 && !t.Failed() {
 			sum.checkPhases(t)
 		}
 	})
 	seeds := []uint64{*killSeed}
 	if *killSeed == 0 {
 		seeds = seeds[:0]
-		for n := 0; n < *kills; n += killsPerSeed {
+		for n := 0; n < max(*kills, 1); n += killsPerSeed {
 			seeds = append(seeds, uint64(len(seeds)+1))
 		}
 	}
-	story := func(name string, seed uint64, kill func(*victim)) {
+	test := func(name string, seed uint64, kill func(*victim)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := newVictim(t, binary, seed)
@@ -65,9 +65,9 @@ func TestKill(t *testing.T) {
 			sum.add(&v.tally)
 		})
 	}
-	story("recovery", seeds[0], func(v *victim) { v.killRecoveries(5, 5) })
+	test("recovery", seeds[0], func(v *victim) { v.killRecoveries(5, 5) })
 	for _, seed := range seeds {
-		story(fmt.Sprint("seed=", seed), seed, func(v *victim) { v.killAtRandom(killsPerSeed) })
+		test(fmt.Sprint("seed=", seed), seed, func(v *victim) { v.killAtRandom(killsPerSeed) })
 	}
 }
 
