@@ -161,11 +161,12 @@ func (g *gate) answered() {
 	g.mu.Unlock()
 }
 
-// close stops the run: from now on nothing goes out. The first cause stays.
-func (g *gate) close(stop *Stop) {
+// close stops the run: from now on nothing goes out. It reports whether this is the first cause, which stays.
+func (g *gate) close(stop *Stop) bool {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.stopLocked(stop)
-	g.mu.Unlock()
+	return g.stop == stop
 }
 
 func (g *gate) stopLocked(stop *Stop) {

@@ -29,8 +29,9 @@ type judge struct {
 	random      func() float64
 
 	mu        sync.Mutex
-	streak    streak // of the same failure
-	forbidden streak // of bare 403s
+	streak    streak    // of the same failure
+	forbidden streak    // of bare 403s
+	stopped   []failure // those that made the stop
 }
 
 // streak is a row of jobs that failed alike.
@@ -216,29 +217,28 @@ func (j *judge) stop(o store.Outcome, res *chat.Result, cause Cause) store.Outco
 	if res.Wait.Known {
 		stop.Until = res.Wait.Until
 	}
-	j.gate.close(stop)
+	if j.gate.close(stop) { // a late answer may yet end the streaks
+		switch cause {
+		case SameFailure:
+			j.stopped = j.streak.jobs
+		case Refused:
+			j.stopped = j.forbidden.jobs
+		}
+	}
 	o.Class = string(chat.RunStops)
 	o.Arrow, o.Last = store.Release, true
 	return o
 }
 
-// takeBack lists the failures that made a stop; the run's last transaction turns them back.
-func (j *judge) takeBack(stop *Stop) []store.Outcome {
+// takeBack lists the failures that made a stop, by attempt.
+func (j *judge) takeBack() map[int64]store.Outcome {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var s streak
-	switch {
-	case stop == nil:
-	case stop.Cause == SameFailure:
-		s = j.streak
-	case stop.Cause == Refused:
-		s = j.forbidden
+	back := map[int64]store.Outcome{}
+	for _, f := range j.stopped {
+		back[f.attempt] = store.Outcome{Job: f.job, Attempt: f.attempt, Arrow: store.TakeBack}
 	}
-	var outs []store.Outcome
-	for _, f := range s.jobs {
-		outs = append(outs, store.Outcome{Job: f.job, Attempt: f.attempt, Arrow: store.TakeBack})
-	}
-	return outs
+	return back
 }
 
 func causeOf(reason chat.Reason) Cause {

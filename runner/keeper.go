@@ -29,12 +29,13 @@ type keeper struct {
 	out     map[int64]int64 // claimed and not yet back: body bytes by attempt
 	bytes   int64           // of these, and of answers not yet saved
 	unsaved []store.Outcome
-	ahead   int       // jobs to claim beyond one for each worker
-	claimed int       // jobs new to this run, counted against the limit
-	due     time.Time // of the next waiting retry
-	drained bool      // the last turn found nothing to claim now
-	pauseAt time.Time // the pause that was saved last
-	err     error     // of the job file; nothing is claimed any more
+	ahead   int                     // jobs to claim beyond one for each worker
+	claimed int                     // jobs new to this run, counted against the limit
+	due     time.Time               // of the next waiting retry
+	drained bool                    // the last turn found nothing to claim now
+	pauseAt time.Time               // the pause that was saved last
+	back    map[int64]store.Outcome // failures that a stop takes back, by attempt
+	err     error                   // of the job file; nothing is claimed any more
 }
 
 func (k *keeper) keep(ctx context.Context) error {
@@ -58,6 +59,7 @@ func (k *keeper) turn(ctx context.Context) {
 	if k.err != nil {
 		return
 	}
+	k.takeBack()
 	want := k.want()
 	if want.Jobs == 0 && len(k.unsaved) == 0 {
 		return
@@ -77,6 +79,27 @@ func (k *keeper) turn(ctx context.Context) {
 		k.out[c.Attempt] = int64(len(c.Body))
 		k.bytes += int64(len(c.Body))
 		k.queue <- c // has room for all that may be out
+	}
+}
+
+// takeBack undoes the failures that made a stop, in the transaction that comes next: those that are saved already, and those that
+// are about to be.
+func (k *keeper) takeBack() {
+	if k.back == nil && k.gate.stopped() != nil {
+		k.back = k.judge.takeBack()
+	}
+	for i := range k.unsaved {
+		o := &k.unsaved[i]
+		if _, found := k.back[o.Attempt]; found && o.Arrow == store.Fail {
+			o.Arrow, o.Last = store.Release, true
+			delete(k.back, o.Attempt)
+		}
+	}
+	for attempt, o := range k.back {
+		if _, out := k.out[attempt]; !out {
+			k.unsaved = append(k.unsaved, o)
+			delete(k.back, attempt)
+		}
 	}
 }
 
@@ -207,18 +230,11 @@ func (k *keeper) take(o store.Outcome) {
 	k.unsaved = append(k.unsaved, o)
 }
 
-// finish makes the last transaction: what a stop takes back, and what could not be saved before.
+// finish ends the keeping. What could not be saved gets one more try: an outcome that the failed transaction had saved after all is
+// refused now, and no harm is done.
 func (k *keeper) finish(ctx context.Context) error {
-	outs := append(k.unsaved, k.judge.takeBack(k.gate.stopped())...)
-	if len(outs) == 0 {
-		return k.err
+	if k.err != nil && len(k.unsaved) > 0 {
+		k.store.Turn(ctx, k.unsaved, nil, store.Want{})
 	}
-	_, err := k.store.Turn(ctx, outs, nil, store.Want{})
-	if k.err != nil {
-		return k.err // an outcome that the failed transaction had saved after all is refused now: no harm
-	}
-	if err == nil {
-		k.count(outs)
-	}
-	return err
+	return k.err
 }

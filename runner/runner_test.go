@@ -18,6 +18,7 @@ import (
 // api is an API of the test's own: answer gives the result of a call, after latency.
 type api struct {
 	latency time.Duration
+	slow    map[string]time.Duration               // other latencies, by prompt
 	answer  func(n int, prompt string) chat.Result // n counts the calls from 1
 
 	mu    sync.Mutex
@@ -47,7 +48,11 @@ func (a *api) Do(ctx context.Context, call chat.Call) chat.Result {
 		a.now--
 		a.mu.Unlock()
 	}()
-	wait := time.NewTimer(a.latency)
+	latency := a.latency
+	if slow, found := a.slow[body.Prompt]; found {
+		latency = slow
+	}
+	wait := time.NewTimer(latency)
 	defer wait.Stop()
 	select {
 	case <-ctx.Done():
@@ -463,6 +468,20 @@ func TestRunStops(t *testing.T) {
 			}
 			if sum := w.run(Options{KeepGoing: true}); sum.Failed != 100 {
 				t.Errorf("%+v", sum)
+			}
+		})
+	})
+	t.Run("an answer that comes late does not keep them failed", func(t *testing.T) {
+		in(t, 100, func(n int, prompt string) chat.Result {
+			if prompt == "p0" {
+				return done("x")
+			}
+			return refused(chat.JobFailed, "", 404, "model_not_found")
+		}, func(w *world) {
+			w.api.slow = map[string]time.Duration{"p0": time.Minute}
+			sum := w.run(Options{Concurrency: 2})
+			if c := w.counts(); sum.Stop == nil || c.Failed != 0 || c.Done != 1 {
+				t.Errorf("%+v %+v", sum, c)
 			}
 		})
 	})
