@@ -162,9 +162,12 @@ func classify(err error) *problem {
 	var locked *store.LockedError
 	var newer *store.VersionError
 	var failure *store.Failure
+	var library cli.ExitCoder
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.As(err, &library): // of the help on a command that is none
+		return &problem{code: exitUsage, err: err, hint: "batch --help lists the commands"}
 	case errors.As(err, &line):
 		return &problem{code: exitUsage, err: err, hint: line.Hint}
 	case errors.As(err, &endpoint):

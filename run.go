@@ -198,6 +198,8 @@ const (
 // readNames tells prompt files from a job file and names the job file after the one input.
 func (cfg *runConfig) readNames(args []string) error {
 	switch {
+	case len(args) == 0 && cfg.db != "":
+		return usage(errors.New("no prompt file is named"), "to go on with the job file alone: batch run %s", shellQuote(cfg.db))
 	case len(args) == 0:
 		return usage(errors.New("no prompt file is named"), "batch run prompts.jsonl; try it with batch run --simulate examples/rivers.jsonl")
 	case len(args) == 1 && isJobFile(args[0]):
@@ -208,7 +210,10 @@ func (cfg *runConfig) readNames(args []string) error {
 		return nil
 	}
 	cfg.inputs = args
-	for _, name := range args {
+	for i, name := range args {
+		if name == "-" && slices.Contains(args[:i], "-") {
+			return usage(errors.New("standard input is named twice"), "it can be read once")
+		}
 		if isJobFile(name) {
 			return usage(fmt.Errorf("%s is a job file, not a prompt file", printable(name)), "go on with it alone: batch run %s", shellQuote(name))
 		}
