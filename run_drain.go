@@ -172,9 +172,12 @@ func (d *drain) stopGently(r *runner.Runner, sig os.Signal) {
 	}
 	inFlight := int64(r.Progress().InFlight)
 	r.Stop(grace)
-	d.term.warn("stopping", event{"in_flight": inFlight, "grace_seconds": grace.Seconds()},
-		"stopping: %s in flight, already being paid for; waiting up to %s; Ctrl-C again gives up",
-		plural(inFlight, "call"), grace.Round(time.Second))
+	text := "stopping: no call is in flight"
+	if inFlight > 0 {
+		text = fmt.Sprintf("stopping: %s in flight, already being paid for; waiting up to %s; Ctrl-C again gives up",
+			plural(inFlight, "call"), grace.Round(time.Second))
+	}
+	d.term.warn("stopping", event{"in_flight": inFlight, "grace_seconds": grace.Seconds()}, "%s", text)
 }
 
 // settingWritten remembers the run after which the outputs were last written.
