@@ -112,7 +112,9 @@ func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt 
 	}
 	marks := map[string]string{}
 	for _, w := range rep.Written {
-		marks[settingFile+w.Recorded] = mark
+		if w.Path != output.Stdout {
+			marks[settingFile+output.Recorded(w.Path)] = mark
+		}
 	}
 	return rep, st.SetSettings(ctx, marks)
 }

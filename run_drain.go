@@ -180,9 +180,6 @@ func (d *drain) stopGently(r *runner.Runner, sig os.Signal) {
 	d.term.warn("stopping", event{"in_flight": inFlight, "grace_seconds": grace.Seconds()}, "%s", text)
 }
 
-// settingWritten remembers the run after which the outputs were last written.
-const settingWritten = "written"
-
 // finish writes the outputs, says what happened and gives the exit code.
 func (d *drain) finish(sum runner.Summary) error {
 	ctx := context.Background() // the answers are there; an interrupt must not keep them from their files
@@ -203,30 +200,36 @@ func (d *drain) finish(sum runner.Summary) error {
 
 // writeOutputs writes the three files, unless they are up to date to the byte.
 func (d *drain) writeOutputs(ctx context.Context, sum runner.Summary) (output.Report, bool, error) {
-	mark, err := d.outputMark(ctx)
-	if err != nil {
-		return output.Report{}, false, err
-	}
-	if !d.imported && sum == (runner.Summary{}) && mark == d.settings[settingWritten] {
-		same, err := output.Current(ctx, d.store, d.files, d.outOpt)
+	if !d.imported && sum == (runner.Summary{}) {
+		same, err := d.upToDate(ctx)
 		if err != nil || same {
 			return output.Report{}, false, err
 		}
 	}
 	rep, err := writeOutputs(ctx, d.store, d.files, d.outOpt)
-	if err != nil {
-		return rep, false, err
-	}
-	return rep, true, d.store.SetSettings(ctx, map[string]string{settingWritten: mark})
+	return rep, err == nil, err
 }
 
-// outputMark changes whenever the rows of the outputs may have.
-func (d *drain) outputMark(ctx context.Context) (string, error) {
-	run, err := d.store.LastRun(ctx)
-	if err != nil && !isNotFound(err) {
-		return "", err
+// upToDate says that the files stand as they were written, and that the job file does too.
+func (d *drain) upToDate(ctx context.Context) (bool, error) {
+	same, err := output.Current(ctx, d.store, d.files, d.outOpt)
+	if err != nil || !same {
+		return false, err
 	}
-	return fmt.Sprint(run.Started.UnixMilli(), " ", d.counts.Done, " ", d.counts.Failed), nil
+	mark, err := rowsMark(ctx, d.store)
+	if err != nil {
+		return false, err
+	}
+	settings, err := d.store.Settings(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, path := range []string{d.files.Results, d.files.Usage} { // an errors file may be missing
+		if settings[settingFile+output.Recorded(path)] != mark {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func (d *drain) exitCode(sum runner.Summary) int {

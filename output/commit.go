@@ -29,7 +29,7 @@ func (w *writer) commit(ctx context.Context, ledger Ledger) error {
 			}
 		}
 		if s.enc != nil {
-			w.report.Written = append(w.report.Written, Written{s.kind, s.path, resolve(s.path), s.rows, s.bytes.n})
+			w.report.Written = append(w.report.Written, Written{s.kind, s.path, s.rows, s.bytes.n})
 		}
 	}
 	if err := w.removeErrors(outs); err != nil {

@@ -32,6 +32,9 @@ func Current(ctx context.Context, ledger Ledger, files Files, opt Options) (bool
 	return true, nil
 }
 
+// Recorded is the path under which the ledger knows a file.
+func Recorded(path string) string { return resolve(path) }
+
 // recordOf is the ledger's row of a file as it is now; the zero value when it has none.
 func recordOf(outs []store.Output, info os.FileInfo) store.Output {
 	id := identity(info)

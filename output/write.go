@@ -63,7 +63,6 @@ type Report struct {
 type Written struct {
 	Kind        string // results, errors or usage
 	Path        string
-	Recorded    string // its path in the ledger
 	Rows, Bytes int64
 }
 
