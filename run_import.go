@@ -194,7 +194,7 @@ func (imp *importer) load(ctx context.Context, names []string, table *store.Impo
 }
 
 func (imp *importer) loadFile(ctx context.Context, name string, table *store.Importer) error {
-	src, err := imp.open(name)
+	src, err := imp.open(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -229,9 +229,9 @@ func (imp *importer) loadFile(ctx context.Context, name string, table *store.Imp
 	return table.EndFile(in)
 }
 
-func (imp *importer) open(name string) (io.ReadCloser, error) {
+func (imp *importer) open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if name == "-" {
-		return io.NopCloser(imp.stdin), nil
+		return lettingGo(ctx, imp.stdin), nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -246,6 +246,19 @@ func (imp *importer) open(name string) (io.ReadCloser, error) {
 		return nil, readError(err)
 	}
 	return f, nil
+}
+
+// lettingGo reads r until ctx ends, also while a read waits for somebody to type. Nothing ends such a read but the process, so the
+// goroutine that is in it is left to that.
+func lettingGo(ctx context.Context, r io.Reader) io.ReadCloser {
+	out, in := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })
+	go func() {
+		defer stop()
+		_, err := io.CopyBuffer(in, r, make([]byte, 256<<10))
+		in.CloseWithError(err)
+	}()
+	return out
 }
 
 // summing hashes and counts what is read through it.
