@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,6 +68,7 @@ func setup(env *testscript.Env) error {
 	env.Vars = slices.DeleteFunc(env.Vars, func(v string) bool { return strings.HasPrefix(v, "HOME=") })
 	env.Setenv("ASSISTERS_API_KEY", canary)
 	env.Setenv("VERSION", version())
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // under -race every command would linger for a second
 	env.Defer(s.end)
 	return nil
 }
@@ -126,8 +128,13 @@ func (s *story) checkFiles() {
 	}
 }
 
+// verifying: the library keeps the flags of its own in variables of the package.
+var verifying sync.Mutex
+
 // verify runs batch verify in this process.
 func (s *story) verify(path string) {
+	verifying.Lock()
+	defer verifying.Unlock()
 	var out, said bytes.Buffer
 	if code := run([]string{"batch", "verify", path}, strings.NewReader(""), &out, &said); code != exitOK && code != exitPartial {
 		s.t.Errorf("batch verify %s: exit %d\n%s%s", filepath.Base(path), code, &out, &said)
