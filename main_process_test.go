@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -97,16 +98,17 @@ func processNamed(ts *testscript.TestScript, id string) *process {
 	return p
 }
 
-// awaitFile waits until a file is there: await-file FILE
+// awaitFile waits until a file is there: await-file PATTERN
 func awaitFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: await-file FILE")
+		ts.Fatalf("usage: await-file PATTERN")
 	}
 	tick := time.NewTicker(time.Millisecond) // nobody tells when a file appears
 	defer tick.Stop()
 	deadline := time.Now().Add(patience)
 	for range tick.C {
-		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+		if found, err := filepath.Glob(ts.MkAbs(args[0])); len(found) > 0 || err != nil {
+			ts.Check(err)
 			return
 		}
 		if time.Now().After(deadline) {

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -112,11 +111,7 @@ func (c *command) runVerb(ctx *cli.Context) error {
 	}
 	d := drain{command: c, cfg: cfg, interrupts: watchSignals(ctx.Context)}
 	defer d.interrupts.stop()
-	err = d.do(d.interrupts.ctx)
-	if errors.Is(err, context.Canceled) && d.interrupts.signal() == syscall.SIGTERM {
-		return &problem{code: exitTerminated, err: errors.New("terminated"), hint: "nothing was sent"}
-	}
-	return err
+	return d.interrupts.explain(d.do(d.interrupts.ctx))
 }
 
 func readRunConfig(ctx *cli.Context) (runConfig, error) {

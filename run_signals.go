@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"sync"
@@ -69,6 +70,14 @@ func (i *interrupts) twice() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.again
+}
+
+// explain gives a command that SIGTERM ended before anything was sent its own exit code.
+func (i *interrupts) explain(err error) error {
+	if errors.Is(err, context.Canceled) && i.signal() == syscall.SIGTERM {
+		return &problem{code: exitTerminated, err: errors.New("terminated"), hint: "nothing was sent"}
+	}
+	return err
 }
 
 func (i *interrupts) stop() {

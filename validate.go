@@ -48,17 +48,19 @@ func (c *command) validateVerb(ctx *cli.Context) error {
 		return &store.Failure{Op: "make a temporary folder", Err: err}
 	}
 	defer os.RemoveAll(dir)
-	st, err := store.Open(ctx.Context, filepath.Join(dir, "validate"+jobSuffix), true)
+	interrupts := watchSignals(ctx.Context) // the folder holds a copy of the prompts: it must not stay behind
+	defer interrupts.stop()
+	st, err := store.Open(interrupts.ctx, filepath.Join(dir, "validate"+jobSuffix), true)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
 	imp := importer{reading: input.Options{Defaults: fills.defaults()}, stdin: c.stdin, settings: map[string]string{}}
-	_, err = st.Import(ctx.Context, store.ImportOptions{DryRun: true}, func(table *store.Importer) error {
-		return imp.load(ctx.Context, ctx.Args().Slice(), table)
+	_, err = st.Import(interrupts.ctx, store.ImportOptions{DryRun: true}, func(table *store.Importer) error {
+		return imp.load(interrupts.ctx, ctx.Args().Slice(), table)
 	})
 	if err != nil && (imp.badCount == 0 || !ctx.Bool("json")) {
-		return c.blameInput(err)
+		return c.blameInput(interrupts.explain(err))
 	}
 	doc := validation{Prompts: imp.prompts(), Bad: imp.badCount, Lines: imp.bad, Carried: []string{}}
 	if doc.Lines == nil {

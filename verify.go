@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -55,9 +57,11 @@ func (c *command) verifyVerb(ctx *cli.Context) error {
 		return err
 	}
 	defer st.Close()
-	doc, err := c.verify(ctx, st, name)
+	interrupts := watchSignals(ctx.Context) // the copies that are compared must not stay behind
+	defer interrupts.stop()
+	doc, err := c.verify(interrupts.ctx, st, name)
 	if err != nil {
-		return err
+		return interrupts.explain(err)
 	}
 	if ctx.Bool("json") {
 		err = printJSON(c.stdout, doc)
@@ -75,36 +79,39 @@ func (c *command) verifyVerb(ctx *cli.Context) error {
 	return nil
 }
 
-func (c *command) verify(ctx *cli.Context, st *store.Store, name string) (verdict, error) {
+func (c *command) verify(ctx context.Context, st *store.Store, name string) (verdict, error) {
 	doc := verdict{JobFile: name, Wrong: []string{}, Files: map[string]string{}}
-	v, err := st.View(ctx.Context)
+	v, err := st.View(ctx)
 	if err != nil {
 		return doc, err
 	}
 	defer v.Close()
-	wrong, err := v.Verify(ctx.Context, chat.Key)
+	wrong, err := v.Verify(ctx, chat.Key)
 	if err != nil {
 		return doc, err
 	}
 	doc.Wrong = append(doc.Wrong, wrong...)
-	n, err := v.Counts(ctx.Context)
+	n, err := v.Counts(ctx)
 	if err != nil {
 		return doc, err
 	}
 	doc.Jobs, doc.Done, doc.Failed, doc.Pending, doc.Skipped = n.Jobs, n.Done, n.Failed, n.Pending+n.Running, n.Skipped
-	checked, err := output.Compare(ctx.Context, v, st, output.Options{})
+	checked, err := output.Compare(ctx, v, st, output.Options{})
 	var failure *store.Failure
+	var system syscall.Errno
 	switch {
-	case errors.As(err, &failure):
+	case errors.As(err, &failure), errors.Is(err, context.Canceled):
 		return doc, err
+	case errors.As(err, &system): // no place for the copies, or a file that cannot be read
+		return doc, &store.Failure{Op: "compare the files", Err: err}
 	case err != nil: // an answer that cannot be written is no answer
 		doc.Wrong = append(doc.Wrong, err.Error())
 	}
-	settings, err := st.Settings(ctx.Context)
+	settings, err := st.Settings(ctx)
 	if err != nil {
 		return doc, err
 	}
-	mark, err := rowsMark(ctx.Context, st)
+	mark, err := rowsMark(ctx, st)
 	if err != nil {
 		return doc, err
 	}
