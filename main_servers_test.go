@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -256,10 +255,14 @@ func ledger(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sent prints what a server got, a line a call, in the order of its lines: sent NAME [HEADER]
+// sent prints what a server got, a line a call, sorted, or in the order in which it came: sent [-order] NAME [HEADER]
 func sent(ts *testscript.TestScript, neg bool, args []string) {
+	order := len(args) > 0 && args[0] == "-order"
+	if order {
+		args = args[1:]
+	}
 	if neg || len(args) < 1 || len(args) > 2 {
-		ts.Fatalf("usage: sent NAME [HEADER]")
+		ts.Fatalf("usage: sent [-order] NAME [HEADER]")
 	}
 	var all []string
 	for _, c := range serverNamed(ts, args[0]).ledger() {
@@ -268,13 +271,12 @@ func sent(ts *testscript.TestScript, neg bool, args []string) {
 			line = strings.Join(c.header.Values(args[1]), ", ")
 			line = strings.ReplaceAll(line, canary, "$ASSISTERS_API_KEY")
 		}
-		all = append(all, line)
+		all = append(all, line+"\n")
 	}
-	slices.Sort(all)
-	for _, line := range all {
-		fmt.Fprintln(ts.Stdout(), line)
+	if !order {
+		slices.Sort(all)
 	}
-	fmt.Fprint(ts.Stdout(), "")
+	io.WriteString(ts.Stdout(), strings.Join(all, ""))
 }
 
 // waitFor returns when look is content; changed tells when it is worth looking again.
