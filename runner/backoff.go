@@ -23,5 +23,5 @@ func ceiling(n int) time.Duration {
 
 // probeDelay is the wait before probe number n of an outage: 1, 2, 4 ... 60 s.
 func probeDelay(n int) time.Duration {
-	return min(ceiling(n+1), backoffMax)
+	return ceiling(n + 1)
 }

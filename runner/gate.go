@@ -137,6 +137,9 @@ func (g *gate) leave(p pass, res *chat.Result) {
 	g.requests.learn(p.started, res.Limits.Requests)
 	g.used.learn(p.started, res.Limits.Tokens)
 	g.pace.settle(p.tokens, res)
+	if res.Status != 0 && res.Reason != chat.RateLimited {
+		g.pause.since = time.Time{} // not only rate limit errors
+	}
 	g.outage.observe(time.Now(), p, res)
 	g.wake()
 }

@@ -29,9 +29,10 @@ type judge struct {
 	random      func() float64
 
 	mu        sync.Mutex
-	streak    streak    // of the same failure
-	forbidden streak    // of bare 403s
-	stopped   []failure // those that made the stop
+	streak    streak        // of the same failure
+	forbidden streak        // of bare 403s
+	stopped   []failure     // those that made the stop
+	refused   map[int64]int // how often in a row a job was not processed; it uses up no attempt, but must not be tried ever faster
 }
 
 // streak is a row of jobs that failed alike.
@@ -44,7 +45,7 @@ type streak struct {
 type failure struct{ job, attempt int64 }
 
 func newJudge(g *gate, opt Options) *judge {
-	j := &judge{gate: g, maxAttempts: opt.MaxAttempts, keepGoing: opt.KeepGoing, simulated: opt.AllowSimulated, random: opt.Random}
+	j := &judge{gate: g, refused: map[int64]int{}, maxAttempts: opt.MaxAttempts, keepGoing: opt.KeepGoing, simulated: opt.AllowSimulated, random: opt.Random}
 	if j.random == nil {
 		j.random = rand.Float64
 	}
@@ -57,6 +58,9 @@ func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	o := outcome(c, res)
+	if res.Class != chat.NotProcessed {
+		delete(j.refused, c.Job)
+	}
 	if res.Simulated && !j.simulated || j.simulated && res.Class == chat.Done && !res.Simulated {
 		return j.stop(o, res, Simulated)
 	}
@@ -114,9 +118,10 @@ func outcome(c *store.Claim, res *chat.Result) store.Outcome {
 	return o
 }
 
-// replayedFailure is an answer that the API gave before and kept under the job's idempotency key: only another key can get a new one.
+// replayedFailure is a failure that the API gave before and kept under the job's idempotency key: only another key can get an answer.
+// A good answer that broke off on its way is still kept under the old one.
 func replayedFailure(res *chat.Result) bool {
-	return res.Replayed && (res.Class == chat.JobFailed || res.Class == chat.Unknown)
+	return res.Replayed && (res.Class == chat.JobFailed || res.Class == chat.Unknown && res.Status >= 400)
 }
 
 func (j *judge) complete(o store.Outcome, c *store.Claim, res *chat.Result) store.Outcome {
@@ -138,8 +143,13 @@ func (j *judge) retry(o store.Outcome, res *chat.Result, usesUp bool) store.Outc
 			return o
 		}
 	}
+	tries := o.Used
+	if !usesUp {
+		j.refused[o.Job]++
+		tries += j.refused[o.Job] - 1
+	}
 	o.Arrow = store.Retry
-	o.RunAfter = time.Now().Add(max(backoff(o.Used, j.random()), time.Millisecond))
+	o.RunAfter = time.Now().Add(max(backoff(tries, j.random()), time.Millisecond))
 	if res.Wait.Known {
 		o.RunAfter = latest(o.RunAfter, res.Wait.Until)
 	}
@@ -225,7 +235,7 @@ func (j *judge) stop(o store.Outcome, res *chat.Result, cause Cause) store.Outco
 			j.stopped = j.forbidden.jobs
 		}
 	}
-	o.Class = string(chat.RunStops)
+	o.Class, o.ErrorBody = string(chat.RunStops), res.Body
 	o.Arrow, o.Last = store.Release, true
 	return o
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"batch/store"
@@ -35,42 +36,57 @@ type keeper struct {
 	drained bool                    // the last turn found nothing to claim now
 	pauseAt time.Time               // the pause that was saved last
 	back    map[int64]store.Outcome // failures that a stop takes back, by attempt
-	err     error                   // of the job file; nothing is claimed any more
+	err     error                   // of the job file; nothing is claimed any more, and what is unsaved is tried again
+	retryAt time.Time               // when it is tried again
+	gaveUp  bool                    // the calls in flight are
 }
 
 func (k *keeper) keep(ctx context.Context) error {
 	k.out, k.ahead = make(map[int64]int64), leastAhead
 	for {
 		k.turn(ctx)
-		if k.finished() {
-			return k.finish(ctx)
+		if k.finished(ctx) {
+			return k.err
 		}
-		k.gather()
+		k.gather(ctx)
 	}
 }
 
-// finished says, after a turn, that nothing is out and nothing more will be claimed.
-func (k *keeper) finished() bool {
-	return len(k.out) == 0 && (k.gate.stopped() != nil || k.drained && k.due.IsZero())
+// finished says, after a turn, that nothing is out and nothing more will be claimed. Answers that could not be saved are held until
+// they can be, or the run is told to leave at once.
+func (k *keeper) finished(ctx context.Context) bool {
+	switch {
+	case len(k.out) > 0:
+		return false
+	case k.err != nil:
+		return ctx.Err() != nil
+	case k.gate.stopped() != nil:
+		return true
+	}
+	return k.drained && k.due.IsZero()
 }
 
 // turn saves and claims.
 func (k *keeper) turn(ctx context.Context) {
-	if k.err != nil {
+	now := time.Now()
+	if k.err != nil && now.Before(k.retryAt) && ctx.Err() == nil {
 		return
 	}
 	k.takeBack()
-	want := k.want()
+	want := k.want(now)
 	if want.Jobs == 0 && len(k.unsaved) == 0 {
+		k.err = nil // nothing was lost with the turn that failed
 		return
 	}
 	turned, err := k.store.Turn(ctx, k.unsaved, k.pause(), want)
-	if err != nil {
-		// What was saved is not known. The calls in flight are being paid for: wait for them, then try once more.
-		k.err = err
+	if err != nil && !(k.err != nil && store.AlreadySaved(err)) {
+		// What was saved is not known, and the answers are paid for: keep them, let nothing more go out, and try again.
+		k.err, k.retryAt = err, now.Add(saveAgainAfter)
 		k.gate.close(&Stop{Cause: Storage, Message: err.Error()})
+		k.waitUnsaved.Store(int64(len(k.unsaved)))
 		return
 	}
+	k.err = nil
 	k.saved()
 	k.adapt()
 	k.claimed += turned.New
@@ -80,6 +96,19 @@ func (k *keeper) turn(ctx context.Context) {
 		k.bytes += int64(len(c.Body))
 		k.queue <- c // has room for all that may be out
 	}
+	k.refuseLongWait(now)
+}
+
+// saveAgainAfter is the wait between tries to save what could not be saved.
+const saveAgainAfter = time.Second
+
+// refuseLongWait stops a run that has nothing to do but to wait for a retry longer than it may.
+func (k *keeper) refuseLongWait(now time.Time) {
+	if len(k.out) > 0 || !k.drained || k.due.Sub(now) <= k.opt.MaxWait {
+		return
+	}
+	k.gate.close(&Stop{Cause: RateLimit, Until: k.due,
+		Message: fmt.Sprintf("what is left has to wait %s for its next try, longer than %s", k.due.Sub(now).Round(time.Second), k.opt.MaxWait)})
 }
 
 // takeBack undoes the failures that made a stop, in the transaction that comes next: those that are saved already, and those that
@@ -113,8 +142,7 @@ func (k *keeper) adapt() {
 }
 
 // want is what may be claimed now: nothing while the run stops or the pool is paused.
-func (k *keeper) want() store.Want {
-	now := time.Now()
+func (k *keeper) want(now time.Time) store.Want {
 	stop := k.gate.stopped()
 	if stop != nil || k.gate.paused().After(now) {
 		return store.Want{Now: now}
@@ -138,7 +166,7 @@ func (k *keeper) pause() *store.Pause {
 		return nil
 	}
 	k.pauseAt = until
-	return &store.Pause{Endpoint: k.opt.Endpoint, Until: until, Reason: "rate limit"}
+	return &store.Pause{Endpoint: k.opt.Endpoint, Until: until}
 }
 
 func (k *keeper) saved() {
@@ -148,10 +176,11 @@ func (k *keeper) saved() {
 		k.unsaved[i] = store.Outcome{}
 	}
 	k.unsaved = k.unsaved[:0]
+	k.waitUnsaved.Store(0)
 }
 
 // gather waits until there is something to do and takes every outcome that has come.
-func (k *keeper) gather() {
+func (k *keeper) gather(ctx context.Context) {
 	stop := k.gate.stopped()
 	ending := k.gate.ending
 	if stop != nil {
@@ -167,14 +196,21 @@ func (k *keeper) gather() {
 			defer k.idle.Store(0)
 		}
 	}
+	var left <-chan struct{}
+	if len(k.out) == 0 { // else the calls that are given up will say so
+		left = ctx.Done()
+	}
 	select {
 	case o := <-k.ended:
 		k.take(o)
 	case <-alarm:
-		if stop != nil {
+		if stop != nil && !time.Now().Before(time.Unix(0, k.grace.Load())) {
+			k.gaveUp = true
 			k.giveUp()
 		}
 	case <-ending:
+	case <-k.hurry: // the grace time has become shorter
+	case <-left:
 	}
 	k.gatherMore(stop)
 }
@@ -212,11 +248,18 @@ func (k *keeper) gatherMore(stop *Stop) {
 // wait of the next retry.
 func (k *keeper) wakeAt(stop *Stop) time.Time {
 	if stop != nil {
-		k.grace.CompareAndSwap(0, time.Now().Add(k.opt.Grace).UnixNano())
-		return time.Unix(0, k.grace.Load())
+		k.shorten(k.opt.Grace)
+		switch grace := time.Unix(0, k.grace.Load()); {
+		case k.err != nil && !(k.gaveUp || grace.Before(k.retryAt)):
+			return k.retryAt
+		case k.gaveUp:
+			return time.Time{}
+		default:
+			return grace
+		}
 	}
-	if len(k.out) >= k.opt.Concurrency+k.ahead {
-		return time.Time{}
+	if len(k.out) >= k.opt.Concurrency+k.ahead || len(k.out) > 0 && k.bytes >= memory {
+		return time.Time{} // only an outcome makes room
 	}
 	if until := k.gate.paused(); until.After(time.Now()) {
 		return until
@@ -228,13 +271,4 @@ func (k *keeper) take(o store.Outcome) {
 	k.bytes += int64(len(o.Response)) - k.out[o.Attempt]
 	delete(k.out, o.Attempt)
 	k.unsaved = append(k.unsaved, o)
-}
-
-// finish ends the keeping. What could not be saved gets one more try: an outcome that the failed transaction had saved after all is
-// refused now, and no harm is done.
-func (k *keeper) finish(ctx context.Context) error {
-	if k.err != nil && len(k.unsaved) > 0 {
-		k.store.Turn(ctx, k.unsaved, nil, store.Want{})
-	}
-	return k.err
 }

@@ -43,8 +43,9 @@ func (p *pace) settle(reserved int64, res *chat.Result) {
 		return
 	}
 	p.answers++
-	p.spent += max(usage.Completion, 0)
-	p.charge(time.Time{}, usage.Total-reserved)
+	used := min(usage.Total, reserved+int64(p.tpm)) // an absurd report must not hold the run for longer than a minute
+	p.spent += min(max(usage.Completion, 0), used)
+	p.charge(time.Time{}, used-reserved)
 }
 
 func (p *pace) charge(now time.Time, tokens int64) {

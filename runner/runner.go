@@ -10,6 +10,7 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -59,11 +60,14 @@ func (o Options) withDefaults() Options {
 	if o.Grace <= 0 {
 		o.Grace = 10 * time.Minute
 	}
-	if limit := time.Now().Add(o.MaxWait); o.NotBefore.After(limit) { // a clock that was wrong must not hold us for ever
-		o.NotBefore = limit
+	if time.Until(o.NotBefore) > absurdWait { // a clock that was wrong must not hold us for ever
+		o.NotBefore = time.Time{}
 	}
 	return o
 }
+
+// absurdWait is longer than any wait that an API asks for; store has the same bound for the waits of jobs.
+const absurdWait = store.AbsurdWait
 
 // Runner drains one job file once.
 type Runner struct {
@@ -76,13 +80,15 @@ type Runner struct {
 	queue chan store.Claim
 	ended chan store.Outcome
 
-	grace    atomic.Int64 // the end of the grace time in Unix nanoseconds, once the run stops
-	done     atomic.Int64
-	failed   atomic.Int64
-	retried  atomic.Int64
-	prompt   atomic.Int64
-	answered atomic.Int64 // completion tokens
-	idle     atomic.Int64 // when the keeper's own wait for the next retry ends, in Unix nanoseconds
+	grace       atomic.Int64  // the end of the grace time in Unix nanoseconds, once the run stops
+	hurry       chan struct{} // tells the keeper that it has become shorter
+	waitUnsaved atomic.Int64  // outcomes that the job file does not take
+	done        atomic.Int64
+	failed      atomic.Int64
+	retried     atomic.Int64
+	prompt      atomic.Int64
+	answered    atomic.Int64 // completion tokens
+	idle        atomic.Int64 // when the keeper's own wait for the next retry ends, in Unix nanoseconds
 }
 
 // New prepares a run.
@@ -94,6 +100,7 @@ func New(st Store, caller Caller, opt Options) *Runner {
 		store: st, caller: caller, opt: opt, gate: g, judge: newJudge(g, opt),
 		queue: make(chan store.Claim, room),
 		ended: make(chan store.Outcome, room),
+		hurry: make(chan struct{}, 1),
 	}
 }
 
@@ -116,6 +123,10 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 			return nil
 		})
 	}
+	if wait := time.Until(r.opt.NotBefore); wait > r.opt.MaxWait {
+		r.gate.close(&Stop{Cause: RateLimit, Until: r.opt.NotBefore,
+			Message: fmt.Sprintf("the API asked the last run to wait; %s of that are left, longer than %s", wait.Round(time.Second), r.opt.MaxWait)})
+	}
 	k := keeper{Runner: r, giveUp: cancel}
 	err := k.keep(ctx)
 	close(r.queue)
@@ -123,10 +134,26 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	return Summary{Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(), Stop: r.gate.stopped()}, err
 }
 
-// Stop ends the run gently: nothing more goes out, and calls in flight, which are being paid for, are waited for until grace has passed.
+// Stop ends the run gently: nothing more goes out, and calls in flight, which are being paid for, are waited for until grace has
+// passed. A run that is stopping already is only made to stop sooner.
 func (r *Runner) Stop(grace time.Duration) {
-	r.grace.CompareAndSwap(0, time.Now().Add(grace).UnixNano())
+	r.shorten(grace)
 	r.gate.close(&Stop{Cause: Interrupt})
+	select {
+	case r.hurry <- struct{}{}:
+	default: // it has been told
+	}
+}
+
+// shorten sets the end of the grace time, or brings it forward.
+func (r *Runner) shorten(grace time.Duration) {
+	end := time.Now().Add(grace).UnixNano()
+	for {
+		set := r.grace.Load()
+		if set != 0 && set <= end || r.grace.CompareAndSwap(set, end) {
+			return
+		}
+	}
 }
 
 // work makes the calls of one worker.
@@ -152,6 +179,7 @@ type Progress struct {
 	InFlight                   int
 	Waiting                    Waiting
 	Stop                       *Stop     // set once the run is ending
+	Unsaved                    int64     // outcomes that the job file does not take; they are tried again
 	GraceEnds                  time.Time // when calls in flight will be given up; zero while the run goes on
 }
 
@@ -159,7 +187,7 @@ type Progress struct {
 func (r *Runner) Progress() Progress {
 	p := Progress{
 		Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(),
-		PromptTokens: r.prompt.Load(), AnswerTokens: r.answered.Load(),
+		PromptTokens: r.prompt.Load(), AnswerTokens: r.answered.Load(), Unsaved: r.waitUnsaved.Load(),
 	}
 	p.InFlight, p.Waiting = r.gate.status()
 	p.Stop = r.gate.stopped()

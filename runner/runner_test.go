@@ -86,6 +86,7 @@ type world struct {
 	t     *testing.T
 	store *store.Store
 	api   *api
+	died  bool // a run did not end in order: attempts may be on record that were never sent
 }
 
 // in runs a story in a bubble. Whatever it does, afterwards the job file must hold together.
@@ -98,7 +99,7 @@ func in(t *testing.T, jobs int, answer func(int, string) chat.Result, story func
 			t.Fatal(err)
 		}
 		defer st.Close()
-		w := &world{t, st, &api{latency: time.Second, answer: answer}}
+		w := &world{t: t, store: st, api: &api{latency: time.Second, answer: answer}}
 		w.load(jobs)
 		story(w)
 		w.check()
@@ -191,7 +192,7 @@ func (w *world) check() {
 	for _, total := range totals {
 		attempts += total.Attempts
 	}
-	if attempts != int64(len(w.api.calls)) {
+	if calls := int64(len(w.api.calls)); attempts < calls || attempts > calls && !w.died {
 		w.t.Errorf("%d calls went out, %d attempts are on record", len(w.api.calls), attempts)
 	}
 	for row, err := range v.Rows(w.t.Context()) {
@@ -655,28 +656,128 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-// brokenStore refuses a turn once.
+// brokenStore refuses the turns from failAt on, until as many have failed. With saved set it saves them all the same, as a COMMIT may
+// that failed.
 type brokenStore struct {
 	Store
-	turns, failAt int
+	turns, failAt, fails int
+	saved                bool
 }
 
 func (s *brokenStore) Turn(ctx context.Context, outs []store.Outcome, pause *store.Pause, want store.Want) (store.Turned, error) {
-	if s.turns++; s.turns == s.failAt {
+	s.turns++
+	if s.turns >= s.failAt && s.turns < s.failAt+s.fails {
+		if s.saved {
+			s.Store.Turn(ctx, outs, pause, store.Want{})
+		}
 		return store.Turned{}, fmt.Errorf("disk full")
 	}
 	return s.Store.Turn(ctx, outs, pause, want)
 }
 
 func TestStorageFails(t *testing.T) {
-	in(t, 20, always(done("x")), func(w *world) {
-		w.store.BeginRun(w.t.Context(), store.Run{Started: time.Now(), Endpoint: "test", Version: "test"})
-		r := New(&brokenStore{Store: w.store, failAt: 3}, w.api, Options{Concurrency: 4})
-		if _, err := r.Run(w.t.Context()); err == nil {
-			t.Error("the run must end with the job file's error")
+	run := func(w *world, s *brokenStore, opt Options) (Summary, error) {
+		if err := w.store.BeginRun(w.t.Context(), store.Run{Started: time.Now(), Endpoint: "test", Version: "test"}); err != nil {
+			t.Fatal(err)
 		}
-		if c := w.counts(); c.Done != int64(len(w.api.calls)) {
-			t.Errorf("%d calls were answered, %d answers were saved", len(w.api.calls), c.Done)
+		s.Store, opt.Concurrency = w.store, 4
+		return New(s, w.api, opt).Run(w.t.Context())
+	}
+	for _, saved := range []bool{false, true} {
+		t.Run(fmt.Sprintf("for a while, saved=%v", saved), func(t *testing.T) {
+			in(t, 40, always(done("x")), func(w *world) {
+				sum, err := run(w, &brokenStore{failAt: 3, fails: 30, saved: saved}, Options{})
+				if err != nil || sum.Stop == nil || sum.Stop.Cause != Storage {
+					t.Errorf("%+v %v", sum, err)
+				}
+				if c := w.counts(); c.Done != int64(len(w.api.calls)) || c.Running != 0 || len(w.api.calls) > 12 {
+					t.Errorf("%d calls were answered: %+v", len(w.api.calls), c)
+				}
+			})
+		})
+	}
+	t.Run("for good", func(t *testing.T) {
+		in(t, 20, always(done("x")), func(w *world) {
+			begun := time.Now()
+			if _, err := run(w, &brokenStore{failAt: 3, fails: 1e9}, Options{Grace: time.Minute}); err == nil {
+				t.Error("the run must end with the job file's error")
+			}
+			if took := time.Since(begun); took < time.Minute || took > 65*time.Second {
+				t.Errorf("it was tried for %s", took)
+			}
+			if _, err := w.store.Recover(w.t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.died = true
+		})
+	})
+}
+
+func TestLongWaits(t *testing.T) {
+	hours := func(int, string) chat.Result {
+		res := refused(chat.NotProcessed, "", 503, "")
+		res.Wait = chat.Wait{Known: true, Until: time.Now().Add(10 * time.Hour)}
+		return res
+	}
+	t.Run("a run does not sit and wait for a job", func(t *testing.T) {
+		in(t, 5, hours, func(w *world) {
+			begun := time.Now()
+			sum := w.run(Options{})
+			if sum.Stop == nil || sum.Stop.Until.Sub(begun) < 9*time.Hour || time.Since(begun) > time.Minute {
+				t.Errorf("%+v after %s", sum.Stop, time.Since(begun))
+			}
+		})
+	})
+	t.Run("nor for the pause of the run before", func(t *testing.T) {
+		in(t, 5, always(done("x")), func(w *world) {
+			sum := w.run(Options{NotBefore: time.Now().Add(time.Hour)})
+			if sum.Stop == nil || sum.Stop.Cause != RateLimit || len(w.api.calls) != 0 {
+				t.Errorf("%+v", sum)
+			}
+		})
+	})
+	t.Run("absurd ones are a wrong clock's", func(t *testing.T) {
+		in(t, 5, always(done("x")), func(w *world) {
+			if sum := w.run(Options{NotBefore: time.Now().Add(48 * time.Hour)}); sum.Done != 5 {
+				t.Errorf("%+v", sum)
+			}
+		})
+	})
+	t.Run("a job that is not processed is tried ever more rarely", func(t *testing.T) {
+		in(t, 2000, func(_ int, prompt string) chat.Result {
+			if prompt == "p0" {
+				return refused(chat.NotProcessed, "", 503, "")
+			}
+			return done("x")
+		}, func(w *world) {
+			w.run(Options{Concurrency: 4, MaxWait: 10 * time.Minute})
+			n := 0
+			for _, call := range w.api.calls[:2000] {
+				if call.prompt == "p0" {
+					n++
+				}
+			}
+			if n > 30 { // 500 seconds at up to 60 s each
+				t.Errorf("%d tries of one job in 2,000 calls", n)
+			}
+		})
+	})
+}
+
+func TestTermAfterStop(t *testing.T) {
+	in(t, 20, func(_ int, prompt string) chat.Result {
+		if prompt == "p0" {
+			return refused(chat.RunStops, chat.KeyRefused, 401, "")
+		}
+		return done("x")
+	}, func(w *world) {
+		w.api.latency, w.api.slow = time.Hour, map[string]time.Duration{"p0": time.Second}
+		r, wait := w.start(Options{Concurrency: 4})
+		<-time.After(5 * time.Second)
+		begun := time.Now()
+		r.Stop(8 * time.Second)
+		if sum := wait(); time.Since(begun) > 8*time.Second || sum.Stop.Cause != KeyRefused {
+			t.Errorf("%+v after %s", sum, time.Since(begun))
 		}
 	})
 }

@@ -9,7 +9,8 @@ import (
 
 // Input is a prompt file as it was imported.
 type Input struct {
-	Path   string
+	Path   string // as its user named it
+	Place  string // the absolute path of that
 	SHA256 [32]byte
 	Size   int64
 	Rows   int // jobs and skipped lines
@@ -110,11 +111,15 @@ type Importer struct {
 	inputs   []string
 	args     []any
 	rows     int
+	bytes    int
 	ids      bool // some line has a custom_id
 }
 
-// A row costs a dozen microseconds as a statement of its own and a third of that among fifty.
-const importGroup = 50
+// A row costs a dozen microseconds as a statement of its own and a third of that among fifty. Large rows gain nothing.
+const (
+	importGroup = 50
+	importBytes = 1 << 20
+)
 
 const importColumns = "position, input, line, tokens, model, custom_id, key, carried, body"
 
@@ -145,8 +150,8 @@ func (imp *Importer) File(path string) { imp.inputs = append(imp.inputs, path) }
 
 // EndFile records what the file was, so that the same bytes need not be parsed again.
 func (imp *Importer) EndFile(in Input) error {
-	return imp.s.exec(imp.ctx, "INSERT INTO inputs (number, path, sha256, size, rows) VALUES (?, ?, ?, ?, ?)",
-		len(imp.inputs), in.Path, in.SHA256[:], in.Size, in.Rows)
+	return imp.s.exec(imp.ctx, "INSERT INTO inputs (number, path, place, sha256, size, rows) VALUES (?, ?, ?, ?, ?, ?)",
+		len(imp.inputs), in.Path, in.Place, in.SHA256[:], in.Size, in.Rows)
 }
 
 // Add takes a good line.
@@ -158,7 +163,8 @@ func (imp *Importer) Add(j Job) error {
 		imp.ids = true
 	}
 	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, j.Model, id, j.Key[:], nullable(j.Carried), j.Body)
-	if imp.rows++; imp.rows < importGroup {
+	imp.bytes += len(j.Body) + len(j.Carried)
+	if imp.rows++; imp.rows < importGroup && imp.bytes < importBytes {
 		return nil
 	}
 	return imp.flush()
@@ -179,7 +185,8 @@ func (imp *Importer) flush() error {
 	query := "INSERT INTO " + imp.table + " (" + importColumns + ") VALUES " +
 		strings.TrimSuffix(strings.Repeat(tuple, imp.rows), ", ")
 	err := imp.s.exec(imp.ctx, query, imp.args...)
-	imp.args, imp.rows = imp.args[:0], 0
+	clear(imp.args) // let the bodies go
+	imp.args, imp.rows, imp.bytes = imp.args[:0], 0, 0
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -43,7 +44,7 @@ func AcquireExisting(path string) (*Lock, error) {
 // acquire gives no lock and no error when the lock file was deleted by its last holder in between: a lock on a file that
 // nobody else can find is none.
 func acquire(path string) (*Lock, error) {
-	name := path + ".lock"
+	name := lockName(path)
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, &Failure{"lock job file", err}
@@ -69,9 +70,17 @@ func acquire(path string) (*Lock, error) {
 	return &Lock{file: f}, nil
 }
 
+// lockName is the same for all names of one job file: a symbolic link to it must not have a lock of its own.
+func lockName(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path + ".lock"
+}
+
 // Held says that a run holds the job file at path now.
 func Held(path string) bool {
-	f, err := os.Open(path + ".lock")
+	f, err := os.Open(lockName(path))
 	if err != nil {
 		return false
 	}

@@ -47,9 +47,13 @@ func (s *Store) Recover(ctx context.Context) (int64, error) {
 	return n, nil
 }
 
-// BeginRun opens the row of this invocation; attempts will bear its number.
+// BeginRun opens the row of this invocation; attempts will bear its number. Waits of earlier runs that are absurd are forgotten.
 func (s *Store) BeginRun(ctx context.Context, r Run) error {
 	err := s.transact(ctx, func() error {
+		if err := s.exec(context.WithoutCancel(ctx), "UPDATE jobs SET run_after = 0 WHERE state = 'pending' AND run_after > ?",
+			millis(r.Started.Add(AbsurdWait))); err != nil {
+			return err
+		}
 		return s.conn.QueryRowContext(context.WithoutCancel(ctx),
 			"INSERT INTO runs (started_at, endpoint, version) VALUES (?, ?, ?) RETURNING id",
 			millis(r.Started), r.Endpoint, r.Version).Scan(&s.run)
@@ -90,18 +94,20 @@ func (s *Store) LastRun(ctx context.Context) (Run, error) {
 	return r, nil
 }
 
-// NotBefore returns the time before which no call may go to endpoint, and why; zero when there is none.
-func (s *Store) NotBefore(ctx context.Context, endpoint string) (time.Time, string, error) {
+// AbsurdWait is longer than any wait that an API asks for: what is further ahead comes of a clock that was wrong.
+const AbsurdWait = 24 * time.Hour
+
+// NotBefore returns the time before which no call may go to endpoint; zero when there is none.
+func (s *Store) NotBefore(ctx context.Context, endpoint string) (time.Time, error) {
 	var at int64
-	var reason string
-	err := s.read.QueryRowContext(ctx, "SELECT not_before, reason FROM limits WHERE endpoint = ?", endpoint).Scan(&at, &reason)
+	err := s.read.QueryRowContext(ctx, "SELECT not_before FROM limits WHERE endpoint = ?", endpoint).Scan(&at)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return time.Time{}, "", nil
+		return time.Time{}, nil
 	case err != nil:
-		return time.Time{}, "", s.explain("read", err)
+		return time.Time{}, s.explain("read", err)
 	}
-	return fromMillis(at), reason, nil
+	return fromMillis(at), nil
 }
 
 // RetryFailed is the arrow of `batch retry`: failed jobs go back to pending with a new count of attempts, and n says how

@@ -12,7 +12,8 @@ CREATE TABLE settings (
 -- The prompt files imported last, in the order of the command line.
 CREATE TABLE inputs (
   number INTEGER PRIMARY KEY,
-  path   TEXT NOT NULL,
+  path   TEXT NOT NULL,                    -- as its user named it
+  place  TEXT NOT NULL,                    -- where that was
   sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
   size   INTEGER NOT NULL,
   rows   INTEGER NOT NULL
@@ -107,6 +108,5 @@ CREATE TABLE outputs (
 -- The pool's own waits: no call to this endpoint before that time.
 CREATE TABLE limits (
   endpoint   TEXT PRIMARY KEY,
-  not_before INTEGER NOT NULL,
-  reason     TEXT NOT NULL
+  not_before INTEGER NOT NULL
 ) STRICT;

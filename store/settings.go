@@ -47,7 +47,7 @@ func (s *Store) writeSettings(ctx context.Context, values map[string]string) err
 
 // Inputs returns the prompt files that were imported last.
 func (s *Store) Inputs(ctx context.Context) ([]Input, error) {
-	rows, err := s.reader().QueryContext(ctx, "SELECT path, sha256, size, rows FROM inputs ORDER BY number")
+	rows, err := s.reader().QueryContext(ctx, "SELECT path, place, sha256, size, rows FROM inputs ORDER BY number")
 	if err != nil {
 		return nil, s.explain("read", err)
 	}
@@ -56,7 +56,7 @@ func (s *Store) Inputs(ctx context.Context) ([]Input, error) {
 	for rows.Next() {
 		var in Input
 		var sum []byte
-		if err := rows.Scan(&in.Path, &sum, &in.Size, &in.Rows); err != nil {
+		if err := rows.Scan(&in.Path, &in.Place, &sum, &in.Size, &in.Rows); err != nil {
 			return nil, s.explain("read", err)
 		}
 		copy(in.SHA256[:], sum)

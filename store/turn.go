@@ -87,7 +87,6 @@ type Turned struct {
 type Pause struct {
 	Endpoint string
 	Until    time.Time
-	Reason   string
 }
 
 // FenceError says that an outcome came for a job that its attempt no longer holds. It cannot happen under the lock.
@@ -96,6 +95,21 @@ type FenceError struct{ Job, Attempt int64 }
 func (e *FenceError) Error() string {
 	return fmt.Sprintf("job %d is not held by attempt %d", e.Job, e.Attempt)
 }
+
+// AlreadySaved says of an error of Turn that every outcome it refused was no longer held by its attempt. After a turn that failed, that is
+// what comes of trying again when the failed one had been saved after all.
+func AlreadySaved(err error) bool {
+	var refused *spoiltError
+	return errors.As(err, &refused) && refused.fences
+}
+
+// spoiltError is what applyOneByOne could not save.
+type spoiltError struct {
+	error
+	fences bool // all of them are FenceErrors
+}
+
+func (e *spoiltError) Unwrap() error { return e.error }
 
 // Turn saves the outcomes that have gathered and claims the next jobs in one transaction (group commit): what it returns
 // without an error is on disk. When one outcome breaks a constraint the others are saved one by one, and the error names
@@ -110,8 +124,8 @@ func (s *Store) Turn(ctx context.Context, outcomes []Outcome, pause *Pause, want
 			}
 		}
 		if pause != nil {
-			if err := s.exec(ctx, "INSERT OR REPLACE INTO limits (endpoint, not_before, reason) VALUES (?, ?, ?)",
-				pause.Endpoint, millis(pause.Until), pause.Reason); err != nil {
+			if err := s.exec(ctx, "INSERT OR REPLACE INTO limits (endpoint, not_before) VALUES (?, ?)",
+				pause.Endpoint, millis(pause.Until)); err != nil {
 				return err
 			}
 		}
@@ -122,7 +136,7 @@ func (s *Store) Turn(ctx context.Context, outcomes []Outcome, pause *Pause, want
 	if err == nil {
 		return t, nil
 	}
-	if len(outcomes) > 1 && spoilt(err) {
+	if spoilt(err) {
 		err = s.applyOneByOne(ctx, outcomes)
 	}
 	return Turned{}, s.explain("save answers to", err)
@@ -137,28 +151,34 @@ func spoilt(err error) bool {
 
 func (s *Store) applyOneByOne(ctx context.Context, outcomes []Outcome) error {
 	var spoiled []error
+	fences := true
 	for i := range outcomes {
 		err := s.transact(ctx, func() error { return s.apply(ctx, &outcomes[i]) })
 		switch {
 		case err == nil:
 		case spoilt(err):
+			var fence *FenceError
+			fences = fences && errors.As(err, &fence)
 			spoiled = append(spoiled, fmt.Errorf("job %d: %w", outcomes[i].Job, err))
 		default:
 			return err
 		}
 	}
-	return errors.Join(spoiled...)
+	if len(spoiled) == 0 {
+		return nil
+	}
+	return &spoiltError{errors.Join(spoiled...), fences}
 }
 
 func (s *Store) apply(ctx context.Context, o *Outcome) error {
 	switch o.Arrow {
-	case Complete:
-		if err := s.saveAnswer(ctx, o); err != nil {
+	case Complete: // the guards first: an answer that was saved before is told by them
+		if err := s.end(ctx, o, `
+			UPDATE jobs SET state = 'done', last = 0
+			WHERE id = ? AND state = 'running' AND attempt = ?`, o.Job, o.Attempt); err != nil {
 			return err
 		}
-		return s.end(ctx, o, `
-			UPDATE jobs SET state = 'done', last = 0
-			WHERE id = ? AND state = 'running' AND attempt = ?`, o.Job, o.Attempt)
+		return s.saveAnswer(ctx, o)
 	case Fail:
 		return s.end(ctx, o, `
 			UPDATE jobs SET state = 'failed', unknown = unknown + ?, used = ?
