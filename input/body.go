@@ -91,8 +91,9 @@ func (r *Reader) promptBody(prompt, messages *member) *LineError {
 	return nil
 }
 
-// batchBody checks the request that an author wrote whole, and puts in what it lacks: a system message behind the
-// bracket of messages, fields before the last brace. With nothing missing its bytes are the author's.
+// batchBody takes the request that an author wrote whole, and puts in what it lacks: a system message behind the
+// bracket of messages, fields before the last brace. With nothing missing its bytes are the author's. Only what is read
+// here or on the wire is checked; the rest is between the author and the API: OpenAI's own files say "temperature": null.
 func (r *Reader) batchBody(text []byte, body *member) *LineError {
 	if r.line.value("custom_id") == nil {
 		return &LineError{Field: "custom_id", Problem: "is missing", Hint: "a line with a body needs one"}
@@ -106,6 +107,12 @@ func (r *Reader) batchBody(text []byte, body *member) *LineError {
 			model = m
 		case "messages":
 			messages = m
+		case "stream":
+			if m.value.Kind() == 'n' {
+				continue
+			}
+		default:
+			continue
 		}
 		if bad := m.check("body."); bad != nil {
 			return bad

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +24,7 @@ func FuzzReader(f *testing.F) {
 	for _, s := range []string{
 		"\ufeff" + `{"prompt":"x","model":"m"}` + "\r\n\n" + `{"custom_id":"a","body":{"messages":[{"role":"user","content":"x"}]},"l":[1]}`,
 		`{"messages":[{"role":"system","content":"\ud800"}],"params":{"a":1},"id":7}` + "\r" + `{"prompt":"x","system":"s"}`,
+		`{"custom_id":"a","body":{"messages":[{"role":"user","content":"x"}],"temperature":null,"stop":7,"stream":null}}`,
 		"{\n\"prompt\": \"x\"\n}", "\xff\xfe{", `{"body":{},"custom_id":"\u0000"} {}`, `{"prompt":"x","Temperature":1,"max_tokens":1e2}`,
 	} {
 		f.Add([]byte(s))
@@ -85,7 +87,11 @@ func wellMade(t *testing.T, p Prompt) {
 		}
 	}
 	for _, m := range members {
-		if bad := chat.CheckField(string(m.name), m.value); bad != nil {
+		name := string(m.name)
+		if p.Batch && (name == "stream" && m.value.Kind() == 'n' || !slices.Contains([]string{"model", "messages", "stream"}, name)) {
+			continue // goes out as its author wrote it
+		}
+		if bad := chat.CheckField(name, m.value); bad != nil {
 			t.Fatalf("%v in %q", bad, p.Body)
 		}
 	}

@@ -79,6 +79,8 @@ func TestGoodLines(t *testing.T) {
 			body: `{"model":"m","messages":[` + user + `],"max_completion_tokens":5}`},
 		{name: "body whole", line: `{"custom_id":"r-1","method":"POST","url":"/v1/chat/completions","body": { "messages" : [` + user + `] ,"model":"m", "Temperature" : 9, "api":{"x":1}} }`,
 			body: `{ "messages" : [` + user + `] ,"model":"m", "Temperature" : 9, "api":{"x":1}}`},
+		{name: "a body's other fields are the API's business", line: `{"custom_id":"r-1","body":{"model":"m","messages":[` + user + `],"temperature":null,"stop":null,"stream":null,"max_tokens":4096.0,"top_p":7,"user":1,"Model":0}}`,
+			opt: fill("", "temperature", "1", "stop", `"."`), body: `{"model":"m","messages":[` + user + `],"temperature":null,"stop":null,"stream":null,"max_tokens":4096.0,"top_p":7,"user":1,"Model":0}`},
 		{name: "body whole beside fill-ins", line: `{"custom_id":"r-1","body":{ "messages" : [{"role":"system","content":""}, ` + user + `] ,"model":"m", "stream":true } ,"label":"a"}`,
 			opt: fill("s", "model", `"other"`, "stream", "true"), body: `{ "messages" : [{"role":"system","content":""}, ` + user + `] ,"model":"m", "stream":true }`, carried: `{"label":"a"}`},
 		{name: "body filled in", line: `{"custom_id":"r-1","body":{ "messages" : [ ` + user + ` ] , "n":2 }}`, opt: fill("s", "user", `"u"`, "model", `"m"`),
