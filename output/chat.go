@@ -20,7 +20,7 @@ func (s *chat) answer(rec *record, row *store.Row) error {
 	}
 	ans, err := s.picker.answer(row.Response)
 	if err != nil {
-		return damaged(row, "answer", err)
+		return damagedAnswer(row, err)
 	}
 	start := len(rec.scratch)
 	b := append(rec.scratch, '[')

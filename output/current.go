@@ -92,6 +92,34 @@ func Compare(ctx context.Context, src Source, ledger Ledger, opt Options) ([]Che
 	return all, nil
 }
 
+// DamagedAnswers looks at every answer of the source and names those that cannot be read: at most the first 50, then one
+// line says how many more there are.
+func DamagedAnswers(ctx context.Context, src Source) ([]string, error) {
+	const most = 50
+	p := newPicker()
+	var named []string
+	more := 0
+	for row, err := range src.Rows(ctx) {
+		if err != nil {
+			return nil, fmt.Errorf("read rows: %w", err)
+		}
+		if row.Skipped || row.State != store.Done {
+			continue
+		}
+		switch _, err := p.answer(row.Response); {
+		case err == nil:
+		case len(named) < most:
+			named = append(named, damaged(row, "answer", err).Error())
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		named = append(named, fmt.Sprintf("%d more stored answers are damaged", more))
+	}
+	return named, nil
+}
+
 // again writes the three files of a recipe into a folder of their own.
 func again(ctx context.Context, src Source, recipe string, opt Options, dir string) (Files, error) {
 	made, err := ParseRecipe(recipe)

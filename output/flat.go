@@ -51,14 +51,14 @@ func (s *flat) answer(rec *record, row *store.Row) error {
 	}
 	ans, err := s.picker.answer(row.Response)
 	if err != nil {
-		return damaged(row, "answer", err)
+		return damagedAnswer(row, err)
 	}
 	if err := s.head(rec, row, req); err != nil {
 		return err
 	}
 	content, err := s.text(&rec.scratch, ans.message.content)
 	if err != nil {
-		return damaged(row, "answer", err)
+		return damagedAnswer(row, err)
 	}
 	rec.raw("content", content)
 	rec.raw("finish_reason", ans.finish)
@@ -222,6 +222,23 @@ func seconds(created []byte) []byte {
 		return nil
 	}
 	return created
+}
+
+// An answer that cannot be read any more is one row's misfortune: these are the type, code and message of its row of
+// errors.
+const (
+	ownError       = "batch_error"
+	damagedCode    = "damaged_answer"
+	damagedMessage = "the stored answer is damaged; it is in the job file as it came"
+)
+
+// damagedAnswerError keeps a damaged answer apart from other damage, which ends the writing.
+type damagedAnswerError struct{ error }
+
+func (e damagedAnswerError) Unwrap() error { return e.error }
+
+func damagedAnswer(row *store.Row, err error) error {
+	return damagedAnswerError{damaged(row, "answer", err)}
 }
 
 // damaged says that what the job file keeps for a row is not what was put there. It names the place, not the text.

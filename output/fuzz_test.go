@@ -73,7 +73,7 @@ func FuzzRow(f *testing.F) {
 		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}} {
 			for _, row := range rows {
 				w := newWriter(Files{Results: Stdout, Errors: "/nowhere/e", Usage: "/nowhere/u"}, opt)
-				if _, err := w.fill(&row); err != nil {
+				if _, _, err := w.fill(&row); err != nil {
 					if !utf8.ValidString(err.Error()) {
 						t.Fatalf("error: %q", err)
 					}

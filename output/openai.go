@@ -21,7 +21,7 @@ type openai struct {
 
 func (s *openai) answer(rec *record, row *store.Row) error {
 	if err := s.document(row.Response, func([]byte) error { return s.dec.SkipValue() }); err != nil {
-		return damaged(row, "answer", err)
+		return damagedAnswer(row, err)
 	}
 	s.head(rec, row)
 	s.response(rec, row, row.Response)
@@ -75,7 +75,7 @@ func (s *openai) head(rec *record, row *store.Row) {
 }
 
 func (s *openai) response(rec *record, row *store.Row, body []byte) {
-	body = rec.clean(bytes.TrimSpace(body))
+	body = rec.clean(trim(body))
 	start := len(rec.scratch)
 	b := append(rec.scratch, `{"status_code":`...)
 	b = strconv.AppendInt(b, int64(row.Status), 10)

@@ -259,17 +259,15 @@ func TestStdout(t *testing.T) {
 	onlyThese(t, files)
 }
 
-// What a job file holds is judged again: a damaged answer is named by its place, and no text of it gets into the error.
+// What a job file holds is judged again: damage that is no answer's ends the writing, is named by its place, and no text of it
+// gets into the error.
 func TestDamagedRow(t *testing.T) {
 	for name, spoil := range map[string]func(*store.Row){
-		"answer cut":   func(r *store.Row) { r.Response = r.Response[:40] },
-		"no answer":    func(r *store.Row) { r.Response = nil },
-		"answer twice": func(r *store.Row) { r.Response = append(r.Response, r.Response...) },
-		"request":      func(r *store.Row) { r.Body = []byte(`["secret"]`) },
-		"own keys":     func(r *store.Row) { r.Carried = []byte(`{"secret":`) },
+		"request":  func(r *store.Row) { r.Body = []byte(`["secret"]`) },
+		"own keys": func(r *store.Row) { r.Carried = []byte(`{"secret":`) },
 	} {
-		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}} {
-			if opt.Shape == OpenAI && (name == "request" || name == "own keys") || opt.Shape == Chat && name == "own keys" {
+		for _, opt := range []Options{{}, {Shape: Chat}, {Format: CSV}} {
+			if opt.Shape == Chat && name == "own keys" {
 				continue // not looked at
 			}
 			t.Run(fmt.Sprint(name, opt.Format, opt.Shape), func(t *testing.T) {
@@ -281,6 +279,38 @@ func TestDamagedRow(t *testing.T) {
 					t.Errorf("error: %v", err)
 				}
 				onlyThese(t, Files{Usage: files.Usage})
+			})
+		}
+	}
+}
+
+// A damaged answer withholds no other row: it becomes one of the errors file, in every shape.
+func TestDamagedAnswer(t *testing.T) {
+	for name, response := range map[string]string{
+		"cut": `{"choices":[{"message":{"content":"secret`, "none": "", "twice": `{"a":"secret"}{}`, "no object": `["secret"]`,
+	} {
+		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}} {
+			t.Run(fmt.Sprint(name, opt.Format, opt.Shape), func(t *testing.T) {
+				src := &source{}
+				for i := range 3 {
+					src.rows = append(src.rows, done(i+1, `"q"`, `{"role":"assistant","content":"a"}`))
+				}
+				src.rows[1].Response = []byte(response)
+				rep, got := write(t, src, opt)
+				if rep.Rows != 3 || rep.Done != 2 || rep.Damaged != 1 || rep.Failed != 0 || rep.Finish["stop"] != 2 || rep.Total != 99 {
+					t.Errorf("%+v", rep)
+				}
+				if rep.Written[0].Rows != 2 || rep.Written[1].Rows != 1 || strings.Contains(got[0]+got[1], "secret") {
+					t.Errorf("%q", got[:2])
+				}
+				for _, want := range []string{"damaged_answer", "the stored answer is damaged"} {
+					if !strings.Contains(got[1], want) || opt.Shape != OpenAI && !strings.Contains(got[1], "batch_error") {
+						t.Errorf("%s is not in %s", want, got[1])
+					}
+				}
+				if opt.Shape == OpenAI && !strings.Contains(got[1], `"response":null`) {
+					t.Errorf("it looks like an answer: %s", got[1])
+				}
 			})
 		}
 	}

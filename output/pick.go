@@ -35,7 +35,6 @@ type request struct {
 
 // answer is what a row needs of a completion. Fields of the first choice are nil when it has none or another type.
 type answer struct {
-	whole   []byte
 	model   []byte
 	created []byte
 
@@ -108,7 +107,6 @@ func (p *picker) answer(response []byte) (ans answer, err error) {
 		}
 		return err
 	})
-	ans.whole = bytes.TrimSpace(response)
 	return ans, err
 }
 
@@ -217,9 +215,15 @@ func (p *picker) reset(src []byte) {
 	p.dec.Reset(&p.buf, p.opts...)
 }
 
+// trim takes off what may stand around a JSON text. The API may begin it with a byte order mark, and the job file keeps
+// what came.
+func trim(b []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(b, []byte("\uFEFF")))
+}
+
 // document reads a whole JSON object; do consumes each member's value.
 func (p *picker) document(src []byte, do func(name []byte) error) error {
-	p.reset(src)
+	p.reset(trim(src))
 	if p.dec.PeekKind() != '{' {
 		return errNotObject
 	}

@@ -88,6 +88,23 @@ func TestPromptForms(t *testing.T) {
 	}
 }
 
+// An answer that begins with a byte order mark is one; the mark does not get into the files.
+func TestByteOrderMark(t *testing.T) {
+	row := done(1, `"q"`, `{"role":"assistant","content":"a"}`)
+	plain := row
+	row.Response = append([]byte("\uFEFF \n"), row.Response...)
+	for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}} {
+		want, err := encoded(&source{rows: []store.Row{plain}}, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := encoded(&source{rows: []store.Row{row}}, opt)
+		if err != nil || got != want {
+			t.Errorf("%v: %s (%v), want %s", opt, got, err, want)
+		}
+	}
+}
+
 // Answers spread over lines stand on one, spelled as before.
 func TestPrettyPrinted(t *testing.T) {
 	row := done(1, `"q"`, `{}`)

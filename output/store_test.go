@@ -209,6 +209,42 @@ func agree(t *testing.T, files, tables Files, rep Report) {
 	}
 }
 
+// One damaged answer among good ones in a real job file: the good ones get their rows, whoever looks for damage finds it.
+func TestDamagedAnswerInStore(t *testing.T) {
+	st := jobFile(t, 3)
+	turned, err := st.Turn(t.Context(), nil, nil, store.Want{Jobs: 3, New: 3, Bytes: 1 << 20, Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var outs []store.Outcome
+	for i, c := range turned.Claims {
+		response := "\uFEFF" + `{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}`
+		if i == 1 {
+			response = response[:30]
+		}
+		outs = append(outs, store.Outcome{Job: c.Job, Attempt: c.Attempt, Arrow: store.Complete, Started: time.Now(), Class: "done",
+			Sent: true, Status: 200, FinishReason: "stop", Response: []byte(response), Estimated: 3, EstimatedPrompt: 2})
+	}
+	if _, err := st.Turn(t.Context(), outs, nil, store.Want{Now: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	files, _, _ := Names(st.Path(), "", "")
+	rep := export(t, st, files, Options{JobFile: st.Path()})
+	got := texts(t, files)
+	if rep.Done != 2 || rep.Damaged != 1 || strings.Count(got[0], "\n") != 2 || !strings.HasPrefix(got[1], `{"line":2,`) {
+		t.Errorf("%+v\n%q", rep, got)
+	}
+	v, err := st.View(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	wrong, err := DamagedAnswers(t.Context(), v)
+	if err != nil || len(wrong) != 1 || !strings.HasPrefix(wrong[0], "prompts.jsonl:2: stored answer is damaged at byte ") {
+		t.Errorf("%q, %v", wrong, err)
+	}
+}
+
 // O9: an export sees one moment, whatever a run commits meanwhile, in both passes of CSV; and holds up no writer.
 func TestSnapshot(t *testing.T) {
 	st := jobFile(t, 20)

@@ -2,6 +2,7 @@ package output
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -46,13 +47,14 @@ func (o Options) validate(files Files) error {
 
 // Report is what Write saw and wrote.
 type Report struct {
-	Rows                           int64 // of the input: the sum of the next four
+	Rows                           int64 // of the input: the sum of the next five
 	Done, Failed, Skipped, Pending int64
-	Complete                       bool // nothing is pending
+	Damaged                        int64 // answered, but the stored answer cannot be read: rows of the errors file
+	Complete                       bool  // nothing is pending
 
 	Finish map[string]int64 // done rows by finish reason, "" without one; rare ones past 20 are under "other"
 
-	Prompt, Completion, Total int64 // tokens that the API reported
+	Prompt, Completion, Total int64 // tokens that the API reported, for damaged answers too
 	Estimated, UsageUnknown   int64 // tokens counted here, for that many rows without a report
 
 	Written []Written // in the order results, errors, usage
@@ -134,7 +136,7 @@ func (w *writer) survey(ctx context.Context, src Source) error {
 		if err != nil {
 			return fmt.Errorf("read rows: %w", err)
 		}
-		s, err := w.fill(row)
+		s, _, err := w.fill(row)
 		if err != nil {
 			return err
 		}
@@ -146,15 +148,23 @@ func (w *writer) survey(ctx context.Context, src Source) error {
 }
 
 // fill makes a row's record and says where it goes; nowhere while it waits.
-func (w *writer) fill(row *store.Row) (*sink, error) {
+// A damaged answer goes to the errors, so that it withholds no other row.
+func (w *writer) fill(row *store.Row) (s *sink, spoiled bool, err error) {
 	w.rec.reset()
 	switch {
 	case row.Skipped || row.State == store.Failed:
-		return w.sinks[1], w.shape.failure(&w.rec, row)
+		return w.sinks[1], false, w.shape.failure(&w.rec, row)
 	case row.State == store.Done:
-		return w.sinks[0], w.shape.answer(&w.rec, row)
+		err := w.shape.answer(&w.rec, row)
+		if !errors.As(err, new(damagedAnswerError)) {
+			return w.sinks[0], false, err
+		}
+		w.rec.reset()
+		failed := *row
+		failed.Type, failed.Code, failed.Message = ownError, damagedCode, damagedMessage
+		return w.sinks[1], true, w.shape.failure(&w.rec, &failed)
 	}
-	return nil, nil
+	return nil, false, nil
 }
 
 func (w *writer) rows(ctx context.Context, src Source) error {
@@ -165,11 +175,11 @@ func (w *writer) rows(ctx context.Context, src Source) error {
 		if err != nil {
 			return fmt.Errorf("read rows: %w", err)
 		}
-		w.count(row)
-		s, err := w.fill(row)
+		s, spoiled, err := w.fill(row)
 		if err != nil {
 			return err
 		}
+		w.count(row, spoiled)
 		if s == nil {
 			continue
 		}
@@ -181,7 +191,7 @@ func (w *writer) rows(ctx context.Context, src Source) error {
 	return nil
 }
 
-func (w *writer) count(row *store.Row) {
+func (w *writer) count(row *store.Row, spoiled bool) {
 	r := &w.report
 	r.Rows++
 	switch {
@@ -190,12 +200,16 @@ func (w *writer) count(row *store.Row) {
 	case row.State == store.Failed:
 		r.Failed++
 	case row.State == store.Done:
-		r.Done++
-		reason := row.FinishReason
-		if _, known := r.Finish[reason]; !known && len(r.Finish) >= 20 {
-			reason = "other"
+		if spoiled {
+			r.Damaged++
+		} else {
+			r.Done++
+			reason := row.FinishReason
+			if _, known := r.Finish[reason]; !known && len(r.Finish) >= 20 {
+				reason = "other"
+			}
+			r.Finish[reason]++
 		}
-		r.Finish[reason]++
 		if row.Usage.Known {
 			r.Prompt = plus(r.Prompt, row.Usage.Prompt)
 			r.Completion = plus(r.Completion, row.Usage.Completion)
