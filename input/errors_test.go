@@ -15,6 +15,7 @@ import (
 // Of every bad line: the error and its hint. The word secret stands for prompt text and may not show.
 func TestBadLines(t *testing.T) {
 	const user = `{"role":"user","content":"secret"}`
+	const asIs = "to send it as it is, put it into params; " + ownHint
 	batch := func(rest string) string { return `{"custom_id":"r-1",` + rest + `}` }
 	for _, c := range []struct{ line, want, hint string }{
 		// No JSON object a line.
@@ -47,8 +48,8 @@ func TestBadLines(t *testing.T) {
 		// What the line is.
 		{`{}`, "the line has no prompt, messages or body", promptHint},
 		{`{"custom_id":"r-1","model":"m","text":"secret"}`, "the line has no prompt, messages or body", promptHint},
-		{`{"Prompt":"secret","model":"m"}`, "Prompt: is no key that is sent", "did you mean prompt?"},
-		{`{"message":[` + user + `],"model":"m"}`, "message: is no key that is sent", "did you mean messages?"},
+		{`{"Prompt":"secret","model":"m"}`, "Prompt: is no key that is sent", "did you mean prompt? " + ownHint},
+		{`{"message":[` + user + `],"model":"m"}`, "message: is no key that is sent", "did you mean messages? " + asIs},
 		{`{"prompt":"secret","messages":[` + user + `],"model":"m"}`, "prompt: stands beside messages", "keep one of the two"},
 		{`{"prompt":"secret","body":{},"model":"m"}`, "body: stands beside prompt or messages", "keep one of the two"},
 		{`{"prompt":"secret"}`, "model: is missing", modelHint},
@@ -66,11 +67,17 @@ func TestBadLines(t *testing.T) {
 		{`{"prompt":"secret","model":null}`, "model: null is not a string", nullHint},
 		{`{"prompt":"secret","model":"m","temperature":3}`, "temperature: 3 is not between 0 and 2", ""},
 		{`{"prompt":"secret","model":"m","stop":["a",1]}`, "stop[1]: 1 is not a string", ""},
-		{`{"prompt":"secret","model":"m","Temperature":1}`, "Temperature: is no key that is sent", "did you mean temperature?"},
-		{`{"prompt":"secret","model":"m","max-tokens":1}`, "max-tokens: is no key that is sent", "did you mean max_tokens?"},
-		{`{"prompt":"secret","model":"m","temprature":1}`, "temprature: is no key that is sent", "did you mean temperature?"},
-		{`{"prompt":"secret","model":"m","customId":"a"}`, "customId: is no key that is sent", "did you mean custom_id?"},
-		{`{"prompt":"secret","model":"m","max_tokens\u0007":1}`, `"max_tokens\a": is no key that is sent`, "did you mean max_tokens?"},
+		{`{"prompt":"secret","model":"m","Temperature":1}`, "Temperature: is no key that is sent", "did you mean temperature? " + asIs},
+		{`{"prompt":"secret","model":"m","max-tokens":1}`, "max-tokens: is no key that is sent", "did you mean max_tokens? " + asIs},
+		{`{"prompt":"secret","model":"m","temprature":1}`, "temprature: is no key that is sent", "did you mean temperature? " + asIs},
+		{`{"prompt":"secret","model":"m","customId":"a"}`, "customId: is no key that is sent", "did you mean custom_id? " + ownHint},
+		{`{"prompt":"secret","model":"m","max_tokens\u0007":1}`, `"max_tokens\a": is no key that is sent`, "did you mean max_tokens? " + asIs},
+		{`{"prompt":"secret","model":"m","top_k":40}`, "top_k: is no key that is sent", asIs},
+		{`{"prompt":"secret","model":"m","top_a":0.5}`, "top_a: is no key that is sent", asIs},
+		{`{"prompt":"secret","model":"m","models":["n"]}`, "models: is no key that is sent", asIs},
+		{`{"prompt":"secret","model":"m","top_q":1}`, "top_q: is no key that is sent", "did you mean top_p? " + asIs},
+		{batch(`"body":{"model":"m","messages":[` + user + `]},"Temperature":1`), "Temperature: is no key that is sent", "did you mean temperature? to send it, put it into body; " + ownHint},
+		{batch(`"body":{"model":"m","messages":[` + user + `]},"top_k":1`), "top_k: is no key that is sent", "to send it, put it into body; " + ownHint},
 		{`{"prompt":"secret","model":"m","params":[]}`, "params: an array is not an object", ""},
 		{`{"prompt":"secret","model":"m","params":{"temperature":1}}`, "params.temperature: is a request field", "put it into the line itself"},
 		{`{"prompt":"secret","model":"m","params":{"seed":1}}`, "params.seed: is a request field", "put it into the line itself"},

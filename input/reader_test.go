@@ -91,6 +91,8 @@ func TestGoodLines(t *testing.T) {
 			body: `{"model":"m","messages":[{"role":"user","content":"\ud800 \u0000 \u2028` + "\u2028" + ` 😀"}],"logit_bias":{"1":1e400,"2":12345678901234567890,"3":-0,"4":1.0}}`},
 		{name: "words that are nearly fields", line: `{"prompt":"x","model":"m","score":1,"story":2,"mode":3,"tool":4,"users":5,"no":6,"prompts":7}`,
 			body: `{"model":"m","messages":[` + user + `]}`, carried: `{"score":1,"story":2,"mode":3,"tool":4,"users":5,"no":6,"prompts":7}`},
+		{name: "fields of other APIs", line: `{"prompt":"x","model":"m","min_p":1,"provider":2,"route":3,"transforms":4,"repetition_penalty":5,"params":{"top_k":40,"models":["n"]}}`,
+			body: `{"model":"m","messages":[` + user + `],"top_k":40,"models":["n"]}`, carried: `{"min_p":1,"provider":2,"route":3,"transforms":4,"repetition_penalty":5}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			good, bad, _ := readAll(t, c.line, c.opt)

@@ -2,6 +2,7 @@ package input
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"batch/runner/chat"
@@ -15,6 +16,7 @@ const (
 	quoteHint  = "write it in quotes"
 	urlHint    = "where requests go is said by --base-url; write /v1/chat/completions or leave url out"
 	nullHint   = "leave the key out"
+	ownHint    = "to carry it as your own, rename it"
 )
 
 // judge says what is wrong with a member of the line, and whether it is the author's own, to be carried.
@@ -25,7 +27,7 @@ func (m *member) judge(batch bool) (own bool, bad *LineError) {
 		if m.key.near == "" {
 			return true, nil
 		}
-		return false, &LineError{Field: shownKey(name), Problem: "is no key that is sent", Hint: "did you mean " + m.key.near + "?"}
+		return false, &LineError{Field: shownKey(name), Problem: "is no key that is sent", Hint: nearHint(name, m.key.near, batch)}
 	case pageField, otherField:
 		if batch {
 			return false, &LineError{Field: name, Problem: "stands beside body, so it would not be sent", Hint: "put it into body"}
@@ -68,6 +70,24 @@ func (m *member) judge(batch bool) (own bool, bad *LineError) {
 		return !batch, nil
 	}
 	return false, nil
+}
+
+// foreign are fields of other providers' APIs that look like a slip for one of ours.
+var foreign = []string{"top_k", "top_a", "models"}
+
+// nearHint says what to do about an unknown key that is near another one: it may be meant as it stands.
+func nearHint(name, near string, batch bool) string {
+	hint := "did you mean " + near + "? "
+	switch {
+	case slices.Contains(foreign, name):
+		hint = ""
+	case slices.Contains(lineKeys, near) && near != "messages":
+		return hint + ownHint
+	}
+	if batch {
+		return hint + "to send it, put it into body; " + ownHint
+	}
+	return hint + "to send it as it is, put it into params; " + ownHint
 }
 
 // check judges a request field; parent is what its name is put behind.
