@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -118,6 +119,9 @@ func TestBadLines(t *testing.T) {
 		if all := bad[0].Error() + bad[0].Hint; strings.Contains(all, "secret") || strings.ContainsFunc(all, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%.200s\nthe error shows prompt text, or what cannot be printed: %q", c.line, all)
 		}
+		if strings.ContainsAny(bad[0].Hint, "()") {
+			t.Errorf("%.200s\nthe hint, which is shown in brackets, has its own: %s", c.line, bad[0].Hint)
+		}
 		if strings.HasPrefix(c.line, `{"custom_id":"r-1"`) && bad[0].CustomID != "r-1" {
 			t.Errorf("%s\nthe error lost the custom_id", c.line)
 		}
@@ -162,6 +166,30 @@ func TestNoTextFile(t *testing.T) {
 		_, bad, s := readAll(t, c.text, Options{})
 		if len(bad) != 1 || bad[0].Error() != c.want || s.Bad != 1 {
 			t.Errorf("%q: %v", c.text, bad)
+		}
+	}
+}
+
+// A table is named as one in all its lines, for the first of them scrolls away; a list or a text is no table.
+func TestTableFile(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []string // hints
+	}{
+		{"id,prompt\n1,\"Name a river.\"\n", []string{csvHint, csvHint}},
+		{"\ufeff\"id\",\"prompt\"\r\n\r\n1,{}\r\n", []string{csvHint, csvHint}},
+		{"id,prompt\n" + `{"prompt":"x"}` + "\n", []string{csvHint, modelHint}},
+		{"[1,2]\n", []string{oneObject}},
+		{"prompt\na,b\n", []string{oneObject, oneObject}},
+		{`"prompt": {"a",` + "\n", []string{oneObject}},
+	} {
+		_, bad, _ := readAll(t, c.text, Options{})
+		var got []string
+		for _, e := range bad {
+			got = append(got, e.Hint)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q: hints %q, want %q", c.text, got, c.want)
 		}
 	}
 }

@@ -29,6 +29,7 @@ type Reader struct {
 	lines lines
 	fill  *filler
 	ended bool // by a file that is no UTF-8 text at all
+	table bool // the first line looks like that of a CSV file
 
 	lead  int     // bytes of the line in front of its object, which errors count too
 	line  line    // the one being read; its slices are used again for the next
@@ -86,6 +87,9 @@ func (r *Reader) Next() (Prompt, error) {
 		text = bytes.TrimRight(text, space)
 		if len(text) == 0 {
 			continue
+		}
+		if r.lines.number == 1 {
+			r.table = table(text)
 		}
 		p, bad := r.parse(text)
 		if bad != nil {
@@ -145,7 +149,11 @@ func (r *Reader) scan(text []byte) *LineError {
 		return &LineError{Problem: fmt.Sprintf("byte %d of the line is not UTF-8", r.lead+invalidByte(text)+1), Hint: "convert the file to UTF-8 first"}
 	}
 	if text[0] != '{' {
-		return &LineError{Problem: "the line is not a JSON object", Hint: oneObject}
+		bad := &LineError{Problem: "the line is not a JSON object", Hint: oneObject}
+		if r.table {
+			bad.Hint = csvHint
+		}
+		return bad
 	}
 	r.dec.begin(text)
 	if err := r.dec.scanLine(&r.line, text); err != nil {

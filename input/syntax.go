@@ -12,7 +12,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-const oneObject = "a prompt file has one JSON object a line (jq -c . FILE makes it so)"
+// Hints are shown in brackets, so they have none of their own.
+const (
+	oneObject = "a prompt file has one JSON object a line; jq -c . FILE makes it so"
+	csvHint   = "the file looks like CSV, which is not read yet: make JSON lines of it"
+)
 
 // syntaxError says why a line is no JSON object that can be used; lead is how far into the line the object begins.
 func syntaxError(err error, lead int) *LineError {
@@ -76,6 +80,11 @@ func binary(head []byte) string {
 		}
 	}
 	return ""
+}
+
+// table tells the first line of a CSV file from that of a JSON file.
+func table(text []byte) bool {
+	return !bytes.ContainsAny(text, "{}") && text[0] != '[' && bytes.IndexByte(text, ',') > 0
 }
 
 // cause takes the path off an error of the file system; the Reader puts the name there that the user gave.
