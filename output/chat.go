@@ -27,7 +27,7 @@ func (s *chat) answer(rec *record, row *store.Row) error {
 	if asked := bytes.TrimSpace(req.messages[1 : len(req.messages)-1]); len(asked) > 0 {
 		b = append(append(b, asked...), ',')
 	}
-	rec.scratch = append(ans.message.appendTurn(b), ']')
+	rec.scratch = append(ans.first.message.appendTurn(b), ']')
 	rec.raw("messages", rec.scratch[start:])
 	if req.tools != nil {
 		rec.raw("tools", req.tools)

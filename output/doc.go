@@ -1,28 +1,29 @@
-// Package output writes what a job file knows as files that people and programs read: results, errors and usage
-// totals, as JSONL or CSV. Package main calls it after a run and for an export. It only reads jobs, never changes one,
-// and never talks to the network or to a terminal.
+// Package output writes what a job file knows as files that people and programs read: results, errors and usage totals,
+// as JSONL or CSV. Package main calls it after a run and for an export. It only reads jobs, never changes one, and
+// never talks to the network or to a terminal.
 //
 // # Files
 //
 // The results file has a row for every answered prompt, the errors file one for every failed job and every skipped
-// line, both in input order; a prompt that waits is in neither. The usage file has a row for every endpoint and
-// requested model, then one with total true. Each file is written beside its target and renamed over it when it is
-// whole, so a reader never meets half a file. A target is replaced only when its recorded identity says that it was
-// written from this job file, or with Options.Force.
+// line, both in input order; a prompt that waits is in neither. An answer that can no longer be read is a row of errors
+// with the type batch_error and the code damaged_answer; usage counts it as done, as the job file does. The usage file
+// has a row for every endpoint and requested model, then one with total true. Each file is written beside its target
+// and renamed over it when it is whole, so a reader never meets half a file. A target is replaced only when its
+// recorded identity says that it was written from this job file, or with Options.Force.
 //
 // # Values
 //
-// JSONL has one row a line, and every column on every row except file (several inputs only), simulated (made-up
-// answers only), choices and message. What is not known is null, never 0 or "". Text from a prompt or an answer
-// stands as it was spelled there: escapes are kept, numbers keep their digits, nothing is escaped for HTML. Only two
-// things change: bytes that are not UTF-8 become U+FFFD, and a value that was spread over several lines loses its white
-// space outside strings. Where a name occurs twice in an object, its last value counts.
+// JSONL has one row a line, and every column on every row except file (several inputs only), simulated (made-up answers
+// only), choices and message. What is not known is null, never 0 or "". Text from a prompt or an answer stands as it
+// was spelled there: escapes are kept, numbers keep their digits, nothing is escaped for HTML. Only two things change:
+// bytes that are not UTF-8 become U+FFFD, and a value that was spread over several lines loses its white space outside
+// strings. Where a name occurs twice in an object, its last value counts.
 //
-// prompt is the text of the last user message, content that of the first choice; the text parts of an array are joined
-// by a line break, and an array without any gives null. choices is added where there are several or where the first
-// bears logprobs; message where the first choice's message has more than role and a text as content. Members that are
-// null, "", [] or {} are nothing more. usage_source says whether the three token columns are reported by the API,
-// estimated here, or unknown and null.
+// prompt is the text of the last user message, content that of the first choice (the one with index 0; without indexes
+// the first); the text parts of an array are joined by a line break, and an array without any gives null. choices is
+// added where there are several or where the first bears logprobs; message where the first choice's message has more
+// than role and a text as content. Members that are null, "", [] or {} are nothing more. usage_source says whether the
+// three token columns are reported by the API, estimated here, or unknown and null.
 //
 // The author's own keys follow the columns as they were. One that bears the name of a column of its file becomes
 // input_<name>, with one more input_ for as long as the author has a key of that name too.
@@ -31,9 +32,11 @@
 //
 // Shape flat is the above. Shape openai writes OpenAI Batch lines, with exactly their four members (the author's keys
 // are left out; made-up answers add simulated). A line without custom_id gets line-<n>, or <file>:<n> with several
-// inputs. An answer of the API that is an error stands in response with its status; a job that never got one, a 2xx
-// that is no completion, and a skipped line (code invalid_line) have response null and their reason in error. Shape
-// chat writes the conversation with its answer as messages, and tools where the request has some; its errors are flat.
+// inputs; an author whose own custom_id is such a name, on another line, finds it twice. An answer of the API that is
+// an error stands in response with its status (a body that is no JSON object is replaced by one in the API's form); a
+// job that never got one, a 2xx that is no completion, a damaged answer and a skipped line (code invalid_line) have
+// response null and their reason in error. Shape chat writes the conversation with its answer as messages, and tools
+// where the request has some; its errors are flat.
 //
 // # CSV
 //

@@ -56,12 +56,12 @@ func (s *flat) answer(rec *record, row *store.Row) error {
 	if err := s.head(rec, row, req); err != nil {
 		return err
 	}
-	content, err := s.text(&rec.scratch, ans.message.content)
+	content, err := s.text(&rec.scratch, ans.first.message.content)
 	if err != nil {
 		return damagedAnswer(row, err)
 	}
 	rec.raw("content", content)
-	rec.raw("finish_reason", ans.finish)
+	rec.raw("finish_reason", ans.first.finish)
 	rec.text("requested_model", row.Model)
 	rec.raw("model", ans.model)
 	usage(rec, row)
@@ -74,11 +74,11 @@ func (s *flat) answer(rec *record, row *store.Row) error {
 	if err := s.carried(rec, row, resultNames); err != nil {
 		return err
 	}
-	if ans.n > 1 || len(ans.logprobs) > 0 && !empty(ans.logprobs) {
+	if ans.n > 1 || len(ans.first.logprobs) > 0 && !empty(ans.first.logprobs) {
 		rec.raw("choices", ans.choices)
 	}
-	if ans.message.more {
-		rec.raw("message", ans.message.whole)
+	if ans.first.message.more {
+		rec.raw("message", ans.first.message.whole)
 	}
 	return nil
 }
@@ -212,7 +212,8 @@ func rename(own []field, names map[string]bool) {
 	}
 }
 
-// seconds judges a time from the wire: whole seconds that every reader can hold (53 bits), else unknown.
+// seconds judges a time from the wire: an integer of seconds that every reader can hold (53 bits), else unknown. A fraction
+// or an exponent is not made an integer here: what stands in the file was spelled by the server.
 func seconds(created []byte) []byte {
 	const most = "9007199254740992"
 	if bytes.ContainsAny(created, "-.eE") || len(created) > len(most) {

@@ -1,7 +1,6 @@
 package output
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
@@ -20,7 +19,7 @@ type openai struct {
 }
 
 func (s *openai) answer(rec *record, row *store.Row) error {
-	if err := s.document(row.Response, func([]byte) error { return s.dec.SkipValue() }); err != nil {
+	if err := s.document(row.Response, s.skip); err != nil {
 		return damagedAnswer(row, err)
 	}
 	s.head(rec, row)
@@ -35,8 +34,8 @@ func (s *openai) answer(rec *record, row *store.Row) error {
 func (s *openai) failure(rec *record, row *store.Row) error {
 	s.head(rec, row)
 	if !row.Skipped && row.Status != 0 && (row.Status < 200 || row.Status > 299) {
-		body := bytes.TrimSpace(row.ErrorBody)
-		if len(body) == 0 || !s.valid(body) { // cut off, or a gateway's page: what we know of it, in the API's form
+		body := row.ErrorBody
+		if s.document(body, s.skip) != nil { // cut off, or a gateway's page: what we know of it, in the API's form
 			body = errorBody(row)
 		}
 		s.response(rec, row, body)
@@ -93,7 +92,7 @@ func (s *openai) simulated(rec *record, row *store.Row) {
 	}
 }
 
-// errorBody is an API error made of what the job file knows, for a response whose body is not JSON.
+// errorBody is an API error made of what the job file knows, for a response whose body is no JSON object.
 func errorBody(row *store.Row) []byte {
 	b := appendString([]byte(`{"error":{"message":`), row.Message)
 	b = append(b, `,"type":`...)

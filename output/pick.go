@@ -33,19 +33,25 @@ type request struct {
 	lastUser []byte // content of the last user message
 }
 
-// answer is what a row needs of a completion. Fields of the first choice are nil when it has none or another type.
+// answer is what a row needs of a completion. The first choice is the one with index 0 where the choices bear an index,
+// else the first of the array: a server may list them in the order in which they were done. Fields of the first choice are nil when it has none or another type.
 type answer struct {
 	model   []byte
 	created []byte
 
-	choices  []byte // the array
-	n        int    // its length
-	finish   []byte
-	logprobs []byte
-	message  message
+	choices []byte // the array
+	n       int    // its length
+	first   choice
 }
 
-// message is the first choice's.
+// choice is one of an answer's.
+type choice struct {
+	index, finish, logprobs []byte
+
+	message message
+}
+
+// message is a choice's.
 type message struct {
 	whole, role, content, refusal, toolCalls, functionCall []byte
 
@@ -95,12 +101,13 @@ func (p *picker) answer(response []byte) (ans answer, err error) {
 		case "created":
 			ans.created, err = p.kind('0')
 		case "choices":
-			ans.finish, ans.logprobs, ans.message = nil, nil, message{}
+			ans.first = choice{}
 			ans.choices, ans.n, err = p.array(func(i int) error {
-				if i > 0 {
-					return p.dec.SkipValue()
+				c, err := p.choice()
+				if i == 0 || string(c.index) == "0" && string(ans.first.index) != "0" {
+					ans.first = c
 				}
-				return p.choice(&ans)
+				return err
 			})
 		default:
 			err = p.dec.SkipValue()
@@ -110,21 +117,23 @@ func (p *picker) answer(response []byte) (ans answer, err error) {
 	return ans, err
 }
 
-func (p *picker) choice(ans *answer) error {
-	_, err := p.object(func(name []byte) (err error) {
+func (p *picker) choice() (c choice, err error) {
+	_, err = p.object(func(name []byte) (err error) {
 		switch string(name) {
+		case "index":
+			c.index, err = p.value()
 		case "finish_reason":
-			ans.finish, err = p.kind('"')
+			c.finish, err = p.kind('"')
 		case "logprobs":
-			ans.logprobs, err = p.value()
+			c.logprobs, err = p.value()
 		case "message":
-			ans.message, err = p.message()
+			c.message, err = p.message()
 		default:
 			err = p.dec.SkipValue()
 		}
 		return err
 	})
-	return err
+	return c, err
 }
 
 func (p *picker) message() (m message, err error) {
@@ -203,11 +212,7 @@ func (p *picker) text(dst *[]byte, content []byte) ([]byte, error) {
 	return (*dst)[start:], nil
 }
 
-// valid says whether v is one JSON value and nothing else.
-func (p *picker) valid(v []byte) bool {
-	p.reset(v)
-	return p.dec.SkipValue() == nil && p.atEOF() == nil
-}
+func (p *picker) skip([]byte) error { return p.dec.SkipValue() }
 
 func (p *picker) reset(src []byte) {
 	p.src = src

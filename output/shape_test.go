@@ -53,6 +53,14 @@ func TestAnswerForms(t *testing.T) {
 		{`{"Choices":[],"choices":[{"\u006dessage":{"\u0063ontent":"a"}}]}`, `"content":"a"`, `"choices"`},
 		{`{"choices":[],"created":9007199254740993,"model":7}`, `"model":null`, `900`},
 		{`{"choices":null,"created":9007199254740992}`, `"created":9007199254740992`, ""},
+		{`{"choices":[],"created":1706745600.5}`, `"created":null`, "1706745600"},
+		{`{"choices":[],"created":1706745600.0}`, `"created":null`, "1706745600"},
+		{`{"choices":[],"created":17067456e2}`, `"created":null`, "17067456"},
+		{`{"choices":[{"index":1,"message":{"content":"1","refusal":"r"},"finish_reason":"length"},{"index":0,"message":{"content":"0"},"finish_reason":"stop"}]}`,
+			`"content":"0","finish_reason":"stop"`, `"message":{"content":"1","refusal":"r"}}` + "\n"},
+		{`{"choices":[{"index":2,"message":{"content":"2"}},{"index":1,"message":{"content":"1"}}]}`, `"content":"2","finish_reason":null`, ""},
+		{`{"choices":[{"index":0,"message":{"content":"a"}},{"index":0,"message":{"content":"b"}}]}`, `"content":"a","finish_reason":null`, ""},
+		{`{"choices":[{"message":{"content":"a"}},{"message":{"content":"b"}}]}`, `"content":"a","finish_reason":null`, ""},
 		{`{"choices":[null],"created":-5}`, `"content":null`, `-5`},
 		{`{"choices":[{"message":null,"finish_reason":3}],"created":"1"}`, `"created":null`, `"finish_reason":3`},
 	} {
@@ -101,6 +109,22 @@ func TestByteOrderMark(t *testing.T) {
 		got, err := encoded(&source{rows: []store.Row{row}}, opt)
 		if err != nil || got != want {
 			t.Errorf("%v: %s (%v), want %s", opt, got, err, want)
+		}
+	}
+}
+
+// An error of the API that is no JSON object is told in the API's form; one that is stands as it came.
+func TestErrorBody(t *testing.T) {
+	const ours = `"body":{"error":{"message":"too many tokens","type":"invalid_request_error","param":null,"code":"context_length_exceeded"}}`
+	for body, want := range map[string]string{
+		`"upstream down"`: ours, `[{"error":1}]`: ours, `null`: ours, `17`: ours, `{"error":`: ours, "": ours, `{}{}`: ours,
+		" {\"error\": \"x\"} ": `"body":{"error": "x"}`, "\uFEFF{}": `"body":{}`,
+	} {
+		row := failed(1)
+		row.ErrorBody = []byte(body)
+		_, got := write(t, &source{rows: []store.Row{row}}, Options{Shape: OpenAI})
+		if !strings.Contains(got[1], want+"}") {
+			t.Errorf("%s became %s", body, got[1])
 		}
 	}
 }
