@@ -64,6 +64,9 @@ func (c *command) simulateVerb(ctx *cli.Context) error {
 	if ctx.NArg() > 0 {
 		return usage(fmt.Errorf("simulate takes no file, got %s", printable(ctx.Args().First())), "to drain a file without a port: batch run --simulate prompts.jsonl")
 	}
+	if port := ctx.Int("port"); port < 0 || port > 65535 {
+		return usage(fmt.Errorf("--port %d: it must be between 0 and 65535", port), "with 0, any port that is free")
+	}
 	opt, err := readSimulation(ctx)
 	if err != nil {
 		return err
