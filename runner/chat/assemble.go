@@ -217,10 +217,14 @@ func valueOf(object []byte, want string) (last []byte) {
 // finished says whether every choice has its finish reason, and as many have come as were asked for.
 func (s *assembly) finished(n int64) bool {
 	for _, c := range s.choices {
-		reason := c.fields.members["finish_reason"]
-		if reason == nil || kindOf(reason.raw) != '"' || len(reason.raw) == len(`""`) {
+		if !c.finished() {
 			return false
 		}
 	}
 	return int64(len(s.choices)) >= max(n, 1)
+}
+
+func (c *choice) finished() bool {
+	reason := c.fields.members["finish_reason"]
+	return reason != nil && kindOf(reason.raw) == '"' && len(reason.raw) > len(`""`)
 }

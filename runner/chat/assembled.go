@@ -44,9 +44,17 @@ func (c *choice) append(b []byte, index int64) []byte {
 	if c.message.members["role"] == nil {
 		message = append(message, `"role":"assistant"`...)
 	}
+	bare := len(message)
 	message = append(c.message.append(message), '}')
-	if c.message.members["content"] == nil && c.fields.members["finish_reason"] != nil && !answers(message) {
-		message = append(appendName(message[:len(message)-1], "content"), `""}`...)
+	content := c.message.members["content"]
+	unsaid := content == nil || string(content.raw) == "null"
+	if unsaid && c.finished() && string(c.fields.members["finish_reason"].raw) != `"error"` && !answers(message) {
+		if content == nil {
+			message = append(appendName(message[:len(message)-1], "content"), `""}`...)
+		} else {
+			content.set([]byte(`""`))
+			message = append(c.message.append(message[:bare]), '}')
+		}
 	}
 	b = append(appendName(b, "message"), message...)
 	b = c.fields.append(b)

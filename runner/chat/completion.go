@@ -67,14 +67,13 @@ func (r *reply) readChoices(choices []byte) {
 	first := true
 	for choice := range eachElement(choices) {
 		var message []byte
+		var finish string
 		for name, value := range eachMember(choice) {
 			switch string(name) {
 			case "message":
 				message = value
 			case "finish_reason":
-				if first {
-					r.answer.FinishReason = printable(textOf(value), maxName)
-				}
+				finish = textOf(value)
 			case "error": // a router's way to say that the model behind it failed
 				if first && kindOf(value) == '{' {
 					r.err = errorObject(value)
@@ -85,8 +84,11 @@ func (r *reply) readChoices(choices []byte) {
 			if r.err != nil {
 				return
 			}
-			if r.done = answers(message); !r.done {
-				r.flaw = "the first choice has a message without content, tool calls or refusal"
+			r.answer.FinishReason = printable(finish, maxName)
+			// A model that ended without a word (a filter, a limit) has been paid for it, and would be again. Only the
+			// reason "error" says that it did not end.
+			if r.done = answers(message) || kindOf(message) == '{' && finish != "" && finish != "error"; !r.done {
+				r.flaw = "the first choice has a message without content, tool calls, refusal or finish reason"
 				if kindOf(message) != '{' {
 					r.flaw = "the first choice has no message"
 				}

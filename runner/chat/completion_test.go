@@ -25,6 +25,15 @@ func TestWhatCountsAsACompletion(t *testing.T) {
 		{`{"error":"","choices":[{"message":{"content":"a"}}]}`, true},
 		{`{"choices":[],"choices":[{"message":{"content":"a"}}]}`, true}, // of duplicates the last counts
 
+		{`{"choices":[{"message":{"content":null},"finish_reason":"content_filter"}]}`, true},
+		{`{"choices":[{"finish_reason":"length","message":{"role":"assistant"}}]}`, true},
+		{`{"choices":[{"finish_reason":"stop","message":{"content":null,"tool_calls":[]}}]}`, true},
+
+		{`{"choices":[{"message":null,"finish_reason":"stop"}]}`, false},
+		{`{"choices":[{"message":{"content":null},"finish_reason":""}]}`, false},
+		{`{"choices":[{"message":{"content":null},"finish_reason":null}]}`, false},
+		{`{"choices":[{"message":{"content":null},"finish_reason":"error"}]}`, false},
+		{`{"choices":[{"message":{"content":null}},{"message":{},"finish_reason":"stop"}]}`, false},
 		{choice(`{"content":null}`), false},
 		{choice(`{"content":null,"tool_calls":[]}`), false},
 		{choice(`{"content":null,"refusal":null}`), false},

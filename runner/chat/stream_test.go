@@ -87,6 +87,14 @@ func TestStreamAssembly(t *testing.T) {
 			chunk(`{"role":"assistant"}`, "null") + chunk(`{}`, `"content_filter"`),
 			top + `"choices":[{"index":0,"message":{"role":"assistant","content":""},"finish_reason":"content_filter"}]}`,
 		},
+		"nothing was said, and null is not a word": {
+			chunk(`{"role":"assistant","content":null,"refusal":null}`, "null") + chunk(`{"content":null}`, `"length"`),
+			top + `"choices":[{"index":0,"message":{"role":"assistant","content":"","refusal":null},"finish_reason":"length"}]}`,
+		},
+		"null beside words": {
+			chunk(`{"content":null}`, "null") + chunk(`{"content":"A"}`, "null") + chunk(`{"content":null}`, `"stop"`),
+			top + `"choices":[{"index":0,"message":{"role":"assistant","content":"A"},"finish_reason":"stop"}]}`,
+		},
 		"a whole completion as one event": {
 			`data: {"choices":[{"index":0,"message":{"role":"assistant","content":"A"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]",
 			`{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"A"},"finish_reason":"stop"}]}`,
@@ -167,6 +175,12 @@ func TestStreamErrors(t *testing.T) {
 	}
 	if r := stream(t, chunk(`{"content":"Par"}`, `""`)); r.Class != Unknown {
 		t.Errorf("an empty finish reason: %+v", r)
+	}
+	if r := stream(t, chunk(`{"role":"assistant","content":null}`, "null")+"data: [DONE]\n\n"); r.Class != Unknown {
+		t.Errorf("neither a word nor a finish reason: %+v", r)
+	}
+	if r := stream(t, chunk(`{"role":"assistant"}`, `"error"`)); r.Class != Unknown {
+		t.Errorf("the model failed: %+v", r)
 	}
 	if r := stream(t, "data: [DONE]\n\n"); r.Class != Unknown {
 		t.Errorf("no choice at all: %+v", r)
