@@ -22,8 +22,9 @@ func verifyCommand(c *command) *cli.Command {
 		Usage:     "prove that every prompt is answered exactly once",
 		ArgsUsage: "prompts.batch.db",
 		Description: `Checks the job file's pages and everything that must hold in it: every line of the input is one job, every answered
-job has one answer to the request that was imported, the attempts add up. Then makes the files that were written
-from it again and compares them byte for byte; one that was written before the job file changed is named as older.
+job has one answer, which can be read, to the request that was imported, the attempts add up. Then makes the files that
+were written from it again and compares them byte for byte; one that was written before the job file changed is named
+as older.
 
 Exit codes: 0 proven, 3 sound but not every prompt is answered, 1 something does not hold, 5 the file is damaged.`,
 		Flags:  []cli.Flag{jsonFlag()},
@@ -91,6 +92,10 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 		return doc, err
 	}
 	doc.Wrong = append(doc.Wrong, wrong...)
+	if wrong, err = output.DamagedAnswers(ctx, v); err != nil {
+		return doc, err
+	}
+	doc.Wrong = append(doc.Wrong, wrong...)
 	n, err := v.Counts(ctx)
 	if err != nil {
 		return doc, err
@@ -104,7 +109,7 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 		return doc, err
 	case errors.As(err, &system): // no place for the copies, or a file that cannot be read
 		return doc, &store.Failure{Op: "compare the files", Err: err}
-	case err != nil: // an answer that cannot be written is no answer
+	case err != nil: // what cannot be written again is not sound
 		doc.Wrong = append(doc.Wrong, err.Error())
 	}
 	settings, err := st.Settings(ctx)
