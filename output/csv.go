@@ -11,7 +11,9 @@ import (
 
 // csvEncoder writes a table. Its columns must be known before the first row.
 type csvEncoder struct {
-	w     *csv.Writer
+	out   io.Writer
+	w     *csv.Writer // writes a record into line
+	line  bytes.Buffer
 	cols  *columns
 	guard bool // against formulas and NUL
 
@@ -23,7 +25,9 @@ type csvEncoder struct {
 }
 
 func newCSV(w io.Writer, cols *columns, raw bool) *csvEncoder {
-	return &csvEncoder{w: csv.NewWriter(w), cols: cols, guard: !raw}
+	e := &csvEncoder{out: w, cols: cols, guard: !raw}
+	e.w = csv.NewWriter(&e.line)
+	return e
 }
 
 func (e *csvEncoder) header() error {
@@ -88,18 +92,27 @@ func (e *csvEncoder) end(col, start int) {
 	e.ends[col] = [2]int{start, len(e.text)}
 }
 
+// flush writes the record with CRLF after it, as RFC 4180 says. The csv package could do so too, but would then also make
+// CRLF of the line breaks inside the cells.
 func (e *csvEncoder) flush() error {
 	text := string(e.text)
 	for i, at := range e.ends {
 		e.cells[i] = text[at[0]:at[1]]
 	}
-	return e.w.Write(e.cells)
+	e.line.Reset()
+	if err := e.w.Write(e.cells); err != nil {
+		return err
+	}
+	if e.w.Flush(); e.w.Error() != nil {
+		return e.w.Error()
+	}
+	e.line.Truncate(e.line.Len() - 1)
+	e.line.WriteString("\r\n")
+	_, err := e.out.Write(e.line.Bytes())
+	return err
 }
 
-func (e *csvEncoder) Close() error {
-	e.w.Flush()
-	return e.w.Error()
-}
+func (e *csvEncoder) Close() error { return nil }
 
 // formula says whether a spreadsheet could run a cell: it begins, after what a spreadsheet passes over, with a sign
 // that starts a formula, and is more than a number. A tab or a carriage return in front is itself such a sign.

@@ -41,8 +41,7 @@
 // # CSV
 //
 // CSV has the flat columns in UTF-8 without a byte order mark, one column for each of the author's keys (after 200 of
-// them the rest share the column carried), and lines that end in LF, because a writer that ends them in CRLF would also
-// have to touch the line breaks inside answers. Strings are decoded, null is an empty cell, other values are JSON.
-// Unless Options.CSVRaw is set, a cell that a spreadsheet could take for a formula gets a leading apostrophe and NUL
-// becomes U+FFFD.
+// them the rest share the column carried), and records that end in CRLF, as RFC 4180 says; line breaks inside a cell
+// stay as they were. Strings are decoded, null is an empty cell, other values are JSON. Unless Options.CSVRaw is set, a
+// cell that a spreadsheet could take for a formula gets a leading apostrophe and NUL becomes U+FFFD.
 package output

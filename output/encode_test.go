@@ -226,16 +226,33 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// An encoder's Close says what could not be written.
-func TestCloseReturnsTheError(t *testing.T) {
+// Records end in CRLF; line breaks inside a cell stay what they are.
+func TestLineEnds(t *testing.T) {
+	cols := newColumns([]string{"a", "b"})
+	cols.settle()
+	var out bytes.Buffer
+	table := newCSV(&out, cols, false)
+	rec := &record{}
+	rec.quoted("a", "1\n2\r\n3\r4\n")
+	rec.quoted("b", "x")
+	for _, err := range []error{table.header(), table.encode(rec), table.encode(rec), table.Close()} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const row = "\"1\n2\r\n3\r4\n\",x\r\n"
+	if want := "a,b\r\n" + row + row; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}
+
+// An encoder says what could not be written.
+func TestEncodeReturnsTheError(t *testing.T) {
 	cols := newColumns(resultColumns)
 	cols.settle()
 	table := newCSV(&fullDisk{room: 10}, cols, false)
-	if err := table.header(); err != nil {
-		t.Fatal(err)
-	}
-	if err := table.Close(); err == nil {
-		t.Error("the header did not fit, and Close is silent")
+	if err := table.header(); err == nil {
+		t.Error("the header did not fit, and nobody says so")
 	}
 	line := &jsonl{w: &fullDisk{}}
 	if err := line.encode(&record{}); err == nil {

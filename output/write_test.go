@@ -217,7 +217,7 @@ func TestNothingYet(t *testing.T) {
 		t.Errorf("%q %+v", got, rep)
 	}
 	_, got = write(t, src, Options{Format: CSV})
-	if got[0] != strings.Join(resultColumns, ",")+"\n" || got[1] != "" {
+	if got[0] != strings.Join(resultColumns, ",")+"\r\n" || got[1] != "" {
 		t.Errorf("%q", got)
 	}
 }
