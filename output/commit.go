@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"batch/store"
 )
@@ -25,10 +26,10 @@ func (w *writer) commit(ctx context.Context, ledger Ledger) error {
 	for _, s := range w.sinks {
 		if s.file != nil {
 			if err := s.file.rename(w.opt.fault); err != nil {
-				return err
+				return w.half(err)
 			}
 		}
-		if s.enc != nil {
+		if s.enc != nil && s.gone == nil {
 			w.report.Written = append(w.report.Written, Written{s.kind, s.path, s.rows, s.bytes.n})
 		}
 	}
@@ -48,6 +49,30 @@ func (w *writer) commit(ctx context.Context, ledger Ledger) error {
 		}
 	}
 	return w.settle(ctx, ledger, records)
+}
+
+// half says which files are new and which are not after an error that came between the renames.
+func (w *writer) half(err error) error {
+	var now, old []string
+	for _, s := range w.sinks {
+		switch {
+		case s.file == nil:
+		case s.file.temp == "":
+			now = append(now, printable(s.path))
+		default:
+			old = append(old, printable(s.path))
+		}
+	}
+	if len(now) == 0 {
+		return err
+	}
+	be := func(names []string) string {
+		if len(names) == 1 {
+			return names[0] + " is "
+		}
+		return strings.Join(names, " and ") + " are "
+	}
+	return fmt.Errorf("%w (%snew, %sas before)", err, be(now), be(old))
 }
 
 // claim looks once more whether the places are ours, since the run that Check let begin may have taken hours, and

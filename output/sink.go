@@ -2,7 +2,10 @@ package output
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io"
+	"syscall"
 
 	"batch/store"
 )
@@ -26,6 +29,7 @@ type sink struct {
 	enc   encoder
 	rows  int64
 	id    store.Identity
+	gone  error // the reader of standard output went away; from then on its rows are dropped
 }
 
 func (s *sink) open() error {
@@ -62,21 +66,29 @@ func (s *sink) write(rec *record) error {
 	return s.failed(s.enc.encode(rec))
 }
 
-// failed names the file in an error of writing to it.
+// failed names the file in an error of writing to it. A reader of standard output who has seen enough is no reason to
+// withhold the other files: that error is kept until they stand.
 func (s *sink) failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	name := printable(s.path)
-	if s.kind == kindResults && s.path == Stdout {
-		name = "standard output"
+	if s.kind != kindResults || s.path != Stdout {
+		return fmt.Errorf("write %s: %w", printable(s.path), cause(err))
 	}
-	return fmt.Errorf("write %s: %w", name, cause(err))
+	err = fmt.Errorf("write standard output: %w", cause(err))
+	if errors.Is(err, syscall.EPIPE) {
+		s.gone, s.bytes.w = err, io.Discard
+		return nil
+	}
+	return err
 }
 
 func (s *sink) finish() (err error) {
 	if err := s.failed(s.enc.Close()); err != nil {
 		return err
+	}
+	if s.file == nil && s.gone != nil {
+		return nil
 	}
 	if s.file == nil {
 		return s.failed(s.buf.Flush())

@@ -70,8 +70,12 @@ type Written struct {
 
 // Write writes results, errors and usage totals in one pass over the source (two for CSV), in memory that does not grow
 // with the rows. It checks files as Check does. Nothing is replaced before all of it is on the disk and the ledger
-// knows the new files; when anything fails, the old files stand as they were and no temporary one is left. A nil
-// ledger records nothing, so the next Write will not know these files for its own.
+// knows the new files; when anything fails until then, the old files stand as they were. Then one file after the other is
+// put in place: an error among those names which are new and which as before, and writing again mends it. No temporary
+// file is left in any case. A nil ledger records nothing, so the next Write will not know these files for its own.
+//
+// When the reader of standard output went away, the other files are written all the same, and the error (EPIPE) comes
+// after, with the Report of what stands.
 func Write(ctx context.Context, src Source, ledger Ledger, files Files, opt Options) (Report, error) {
 	if err := Check(ctx, ledger, files, opt); err != nil {
 		return Report{}, err
@@ -95,7 +99,7 @@ func Write(ctx context.Context, src Source, ledger Ledger, files Files, opt Opti
 	if err := w.commit(ctx, ledger); err != nil {
 		return Report{}, err
 	}
-	return w.report, nil
+	return w.report, w.sinks[0].gone
 }
 
 // writer is one Write at work.

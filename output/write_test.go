@@ -1,6 +1,7 @@
 package output
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -146,15 +147,58 @@ type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 
-// P13: a reader that went away is told apart, and leaves no half of the other files.
+// P13: a reader that went away is told apart; errors and usage stand all the same and are ours, also when it went in the
+// middle of the rows.
 func TestStdoutClosed(t *testing.T) {
-	_, files, opt := setup(t)
-	files.Results, opt.Stdout = Stdout, brokenPipe{}
-	_, err := Write(t.Context(), story(), &ledger{}, files, opt)
-	if !errors.Is(err, syscall.EPIPE) || err.Error() != "write standard output: broken pipe" {
-		t.Error(err)
+	_, want := write(t, story(), Options{})
+	for _, format := range []Format{JSONL, CSV} {
+		for _, size := range []int{1, bufferSize} {
+			_, files, opt := setup(t)
+			files.Results, opt.Stdout, opt.Format = Stdout, brokenPipe{}, format
+			led := &ledger{}
+			src := story()
+			src.rows[0].Response = bytes.ReplaceAll(src.rows[0].Response, []byte("Danube"), bytes.Repeat([]byte("D"), size))
+			rep, err := Write(t.Context(), src, led, files, opt)
+			if !errors.Is(err, syscall.EPIPE) || err.Error() != "write standard output: broken pipe" {
+				t.Error(err)
+			}
+			if len(rep.Written) != 2 || rep.Written[0].Path != files.Errors || rep.Written[1].Path != files.Usage || rep.Rows != 9 {
+				t.Errorf("%+v", rep)
+			}
+			if got := texts(t, files); format == JSONL && (got[1] != want[1] || got[2] != want[2]) || got[1] == "" {
+				t.Errorf("%q", got)
+			}
+			if err := Check(t.Context(), led, files, opt); err != nil {
+				t.Error(err)
+			}
+			noTemporary(t, files)
+		}
 	}
-	noTemporary(t, files)
+}
+
+// An error between two renames says which file is which.
+func TestHalfInPlace(t *testing.T) {
+	for nth, want := range []string{"", "R is new, E and U are as before", "R and E are new, U is as before"} {
+		_, files, opt := setup(t)
+		seen := 0
+		opt.fault = func(op string) error {
+			if op == "rename" {
+				if seen++; seen == nth+1 {
+					return errFault
+				}
+			}
+			return nil
+		}
+		_, err := Write(t.Context(), story(), &ledger{}, files, opt)
+		want = strings.NewReplacer("R", files.Results, "E", files.Errors, "U", files.Usage).Replace(want)
+		full := "put " + files.list()[nth] + " in place: the disk is gone"
+		if want != "" {
+			full += " (" + want + ")"
+		}
+		if !errors.Is(err, errFault) || err.Error() != full {
+			t.Errorf("%v, want %s", err, full)
+		}
+	}
 }
 
 // O11: an output is a function of the job file.
