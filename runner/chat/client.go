@@ -55,6 +55,7 @@ type Client struct {
 	proxy     *url.URL
 	opt       Options
 	redact    *redactor
+	answers   *redactor // of what an answer that is kept may not hold
 	transport *http.Transport
 	drains    sync.WaitGroup
 }
@@ -83,7 +84,8 @@ func New(opt Options) (*Client, error) {
 	setDefault(&opt.MaxConns, DefaultMaxConns)
 	setDefault(&opt.UserAgent, "batch")
 
-	c := &Client{url: u, opt: opt, redact: newRedactor(append([]string{opt.APIKey}, opt.Secrets...)...)}
+	secrets := append([]string{opt.APIKey}, opt.Secrets...)
+	c := &Client{url: u, opt: opt, redact: newRedactor(secrets...), answers: newRedactor(longSecrets(secrets)...)}
 	c.header = http.Header{
 		"Content-Type": {"application/json"},
 		"Accept":       {"application/json"},

@@ -64,7 +64,9 @@ func (c *Client) read(a *attempt, response *http.Response, asked asked, size int
 	} else {
 		response.Body.Close()
 	}
-	if r.Class != Done {
+	if r.Class == Done {
+		c.answers.answer(r)
+	} else {
 		c.clean(r)
 		r.Wait = readWait(response.Header, r.Reason == RateLimited, r.Limits, now)
 	}

@@ -14,6 +14,8 @@ const (
 	redacted = "[redacted key]"
 	// A shorter secret would turn every other word of a message into a redaction, and protects nothing.
 	minSecret = 6
+	// Answers are the user's: a stand-in for a key, as in "ollama" or "not-needed", is a word that they may hold.
+	minSecretInAnswer = 12
 )
 
 // redactor takes secrets out of what a server sent back: some echo the key that they refuse.
@@ -53,6 +55,15 @@ func newRedactor(secrets ...string) *redactor {
 	return r
 }
 
+func longSecrets(secrets []string) (long []string) {
+	for _, secret := range secrets {
+		if len(secret) >= minSecretInAnswer {
+			long = append(long, secret)
+		}
+	}
+	return long
+}
+
 // longest says how far a secret may reach over a cut.
 func (r *redactor) longest() int {
 	if len(r.patterns) == 0 {
@@ -71,8 +82,13 @@ func (r *redactor) bytes(b []byte) []byte {
 	return b
 }
 
+// text leaves nothing of a text that hides a secret behind escapes.
 func (r *redactor) text(s string) string {
-	return string(r.bytes([]byte(s)))
+	b := r.bytes([]byte(s))
+	if r.hidden(b) {
+		return redacted
+	}
+	return string(b)
 }
 
 // body is the part of a body that is kept of an outcome that is not Done.

@@ -65,6 +65,58 @@ func TestOtherSecretsAreRedacted(t *testing.T) {
 	}
 }
 
+// escaped writes every character of s as JSON may.
+func escaped(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		fmt.Fprintf(&b, `\u%04x`, s[i])
+	}
+	return b.String()
+}
+
+func TestKeyInAnAnswerIsRedacted(t *testing.T) {
+	nested := strings.ReplaceAll(escaped(testKey), `\`, `\\`) // as in the arguments of a tool call
+	for _, form := range []string{testKey, strings.ReplaceAll(testKey, "/", `\/`), escaped(testKey), nested,
+		base64.StdEncoding.EncodeToString([]byte("a:" + testKey)), url.QueryEscape(testKey)} {
+		body := fmt.Sprintf(`{"id":"i %[1]s", "model":"%[1]s","note %[1]s":1.50,"choices":[{"message":{"content":"say \"\u00e4\" %[1]s","n":null},`+
+			`"finish_reason":"%[1]s"}]}`, form)
+		for _, stream := range []bool{false, true} {
+			sent, header := body, "application/json"
+			if stream {
+				sent, header = "data: "+strings.Replace(body, "message", "delta", 1)+"\n\n", "text/event-stream"
+			}
+			r := do(serve(t, answer(200, sent, "Content-Type", header)), request)
+			kept := string(r.Body) + fmt.Sprint(r.Answer)
+			if r.Class != Done || r.Assembled != stream || forbidden(kept, form) || forbidden(string(unescape(unescape([]byte(kept)))), form) {
+				t.Errorf("%s (stream %v): %v kept %s", form, stream, r.Class, kept)
+			}
+			if again := readReply(r.Body, 200); !again.done || strings.Count(string(r.Body), redacted) != 5 || !strings.Contains(string(r.Body), `1.50`) {
+				t.Errorf("%s (stream %v): %s", form, stream, r.Body)
+			}
+		}
+	}
+}
+
+func TestKeyAtTheCutOfAField(t *testing.T) {
+	body := strings.Replace(completion, "chatcmpl-1", strings.Repeat("x", maxName-20)+testKey, 1)
+	if r := do(serve(t, answer(200, body)), request); r.Class != Done || strings.Contains(r.Answer.ID, "ask_") || r.Answer.Usage.Total != 33 {
+		t.Errorf("%+v", r.Answer)
+	}
+}
+
+func TestAnswersWithoutAKeyAreUntouched(t *testing.T) {
+	for key, body := range map[string]string{
+		testKey:        `{"choices":[ {"message":{"content":"\u00e4sk_canary \/ \ud800 \\u"}} ]}`,
+		"ollama":       `{"choices":[{"message":{"content":"ollama is a server"},"finish_reason":"stop"}]}`,
+		"170674560000": `{"created":170674560000,"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}`,
+	} {
+		r := do(serve(t, answer(200, body), func(o *Options) { o.APIKey = key }), request)
+		if r.Class != Done || string(r.Body) != body {
+			t.Errorf("%v: %s", r.Class, r.Body)
+		}
+	}
+}
+
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain": "plain", "": "", "  a \r\n\t b  ": "a b", "a\x1b[31mb\x00\x7f\u009bc": "a[31mbc", "a\u202eb\u2066\u200bc\ufeff": "abc",

@@ -63,7 +63,8 @@ type Result struct {
 	Simulated bool
 
 	// Body is the raw response body as received (after Content-Encoding): of a Done answer always whole; of any other
-	// at most the first 64 KiB. For a stream that was Done it is the completion assembled from its chunks.
+	// at most the first 64 KiB. For a stream that was Done it is the completion assembled from its chunks. A secret that
+	// the server echoed is redacted in it.
 	Body      []byte
 	Assembled bool
 	Answer    Answer // filled in when Done; Usage also when another outcome reported some
