@@ -31,7 +31,7 @@ type Endpoint struct {
 	Host      string // with its port, where it has one
 	APIKey    string // "" for none
 	Header    http.Header
-	Secrets   []string // values of Header that came from the environment
+	Secrets   []string // what of Header is redacted: values from the environment, and those of secret headers
 	Assisters bool     // it is the Assisters API itself
 }
 

@@ -1,8 +1,10 @@
 package chat
 
 import (
+	"encoding/base64"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -164,5 +166,39 @@ func TestEndpointOptions(t *testing.T) {
 	}
 	if e.Assisters = true; e.Options().IncludeUsage {
 		t.Error("the Assisters API is asked for what it does not document")
+	}
+}
+
+func TestSecretHeaders(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Authorization": true, "PROXY-authorization": true, "api-key": true, "X-API-Key": true, "Cookie": true, "X-Goog-Api-KEY": true,
+		"X-Auth-Token": true, "X-Client-Secret": true, " Cookie ": true, "X-Team": false, "Key": false, "X-Keys": false, "X-Token-Id": false, "": false,
+	} {
+		if SecretHeader(name) != want {
+			t.Errorf("SecretHeader(%q) = %v", name, !want)
+		}
+	}
+	basic := base64.StdEncoding.EncodeToString([]byte("me:pass:word"))
+	for line, want := range map[string][]string{
+		"authorization: Bearer tok-1":           {"tok-1"},
+		"Authorization: tok-1":                  {"tok-1"},
+		"Authorization: Basic " + basic:         {basic, "pass:word"},
+		"X-API-KEY: k-1":                        {"k-1"},
+		"x-auth-token: env:TOKEN":               {"from-env"},
+		"X-Team: env:TOKEN":                     {"from-env"},
+		`Cookie: a=one; session="two=2"; three`: {"one", "two=2", "three"},
+		"X-Team: research":                      nil,
+		"X-API-Key:":                            nil,
+	} {
+		e, err := ResolveEndpoint(EndpointOptions{BaseURL: "http://localhost/v1", Explicit: true, Headers: []string{line},
+			Getenv: func(name string) string {
+				if name == "TOKEN" {
+					return "from-env"
+				}
+				return ""
+			}})
+		if err != nil || !slices.Equal(e.Secrets, want) {
+			t.Errorf("%s: %q %v, want %q", line, e.Secrets, err, want)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strings"
 )
@@ -24,13 +25,17 @@ func (e *Endpoint) readHeaders(lines []string, getenv func(string) string) error
 		if ownHeaders[name] {
 			return &EndpointError{"the header " + name + " cannot be set", "leave it off: batch sets it itself"}
 		}
+		secret := SecretHeader(name)
 		if variable, ok := strings.CutPrefix(value, "env:"); ok {
 			variable = strings.TrimSpace(variable)
 			if value = strings.TrimSpace(getenv(variable)); value == "" {
 				return &EndpointError{"the header " + name + " names the variable " + printable(variable, 100) + ", which is not set",
 					"export it, or write the value itself"}
 			}
-			e.Secrets = append(e.Secrets, secretPart(value))
+			secret = true
+		}
+		if secret {
+			e.Secrets = append(e.Secrets, secretParts(name, value)...)
 		}
 		for i := range len(value) {
 			if value[i] < ' ' && value[i] != '\t' || value[i] > '~' {
@@ -45,10 +50,46 @@ func (e *Endpoint) readHeaders(lines []string, getenv func(string) string) error
 	return nil
 }
 
-// secretPart leaves a scheme such as Bearer out.
-func secretPart(value string) string {
+// SecretHeader says whether a header of this name holds a credential, so that its value is not for showing.
+func SecretHeader(name string) bool {
+	name = strings.ToLower(strings.TrimSpace(name))
+	switch name {
+	case "authorization", "proxy-authorization", "cookie": // the other usual ones end as below
+		return true
+	}
+	for _, end := range []string{"-key", "-token", "-secret"} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// secretParts leaves out a scheme such as Bearer, and the names of cookies.
+func secretParts(name, value string) (parts []string) {
+	if name == "Cookie" {
+		for pair := range strings.SplitSeq(value, ";") {
+			if _, after, found := strings.Cut(pair, "="); found {
+				pair = after
+			}
+			parts = append(parts, strings.Trim(pair, ` "`))
+		}
+		return parts
+	}
 	fields := strings.Fields(value)
-	return fields[len(fields)-1]
+	if len(fields) == 0 {
+		return nil
+	}
+	secret := fields[len(fields)-1]
+	parts = []string{secret}
+	if strings.EqualFold(fields[0], "Basic") {
+		if pair, err := base64.StdEncoding.DecodeString(secret); err == nil {
+			if _, password, found := strings.Cut(string(pair), ":"); found {
+				parts = append(parts, password)
+			}
+		}
+	}
+	return parts
 }
 
 // isToken says whether s can be the name of a header.

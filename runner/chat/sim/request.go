@@ -71,6 +71,9 @@ func (s *Server) parse(dec *jsontext.Decoder, body []byte) (request, *apiError) 
 		if name == "model" && value.Kind() == '"' && !s.knowsModel(value) {
 			return req, &errModel
 		}
+		if value.Kind() == 'n' && name != "model" && name != "messages" {
+			continue // as good as absent, which is how batch files of other makers spell it
+		}
 		if bad := chat.CheckField(name, value); bad != nil {
 			return req, badField(bad.Field, bad.Error())
 		}
