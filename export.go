@@ -107,16 +107,19 @@ func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt 
 			err = &store.Failure{Op: "write results", Err: err}
 		}
 	}
-	if err != nil {
-		return rep, err
-	}
+	// With an error too: when standard output was closed, the other files stand.
 	marks := map[string]string{}
 	for _, w := range rep.Written {
 		if w.Path != output.Stdout {
 			marks[settingFile+output.Recorded(w.Path)] = mark
 		}
 	}
-	return rep, st.SetSettings(ctx, marks)
+	if len(marks) > 0 {
+		if marked := st.SetSettings(ctx, marks); err == nil {
+			err = marked
+		}
+	}
+	return rep, err
 }
 
 // rowsMark is another whenever the rows of the outputs are: after an import, a retry, a run.
@@ -189,7 +192,7 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 		return err
 	}
 	if c.term.json {
-		c.term.say("end", event{"files": writtenPaths(rep), "done": rep.Done, "failed": rep.Failed, "skipped": rep.Skipped, "pending": rep.Pending}, "")
+		c.term.say("end", event{"files": writtenPaths(rep), "done": rep.Done, "failed": rep.Failed, "skipped": rep.Skipped, "pending": rep.Pending, "damaged": rep.Damaged}, "")
 		return nil
 	}
 	sayReport(c.term, rep)
@@ -226,11 +229,18 @@ func sayReport(t *terminal, rep output.Report) {
 			t.say("", nil, "%s ended by %s", plural(n, "answer"), reason)
 		}
 	}
+	if rep.Damaged > 0 {
+		t.warn("damaged", event{"answers": rep.Damaged}, "%s cannot be read any more; the errors file names them", plural(rep.Damaged, "stored answer"))
+	}
 	if !rep.Complete {
 		t.say("", nil, "partial: %s of %s", count(rep.Done), count(rep.Rows))
 	}
 	var files []string
 	for _, w := range rep.Written {
+		if w.Path == output.Stdout {
+			files = append(files, plural(w.Rows, "row")+" to standard output")
+			continue
+		}
 		files = append(files, fmt.Sprintf("%s (%s)", printable(relative(w.Path)), plural(w.Rows, "row")))
 	}
 	t.say("", nil, "wrote %s", strings.Join(files, ", "))
