@@ -91,13 +91,17 @@ func (r *redactor) text(s string) string {
 	return string(b)
 }
 
-// body is the part of a body that is kept of an outcome that is not Done.
+// body is the part of a body that is kept of an outcome that is not Done: nothing where a secret hides behind escapes.
 func (r *redactor) body(raw []byte) []byte {
-	if len(raw) <= maxErrorBody {
-		return r.bytes(raw)
-	}
 	cut := len(raw) > maxFailureBody
+	long := len(raw) > maxErrorBody
 	raw = r.bytes(raw[:min(len(raw), maxFailureBody)])
+	if r.hidden(raw) {
+		return nil
+	}
+	if !long {
+		return raw
+	}
 	if cut {
 		raw = raw[:max(0, len(raw)-r.longest())] // a secret may have been cut in two
 	}

@@ -40,6 +40,32 @@ func forbidden(kept, form string) bool {
 		strings.Contains(kept, base64Inner(testKey, 1)) || strings.Contains(kept, base64Inner(testKey, 2))
 }
 
+// Escapes hide a key from a search of the bytes, not from whoever reads the JSON.
+func TestErrorBodyWithAnEscapedKeyIsDropped(t *testing.T) {
+	once := escaped(testKey)
+	for _, form := range []string{once, strings.ToUpper(once[:6]) + once[6:], testKey[:5] + escaped(testKey[5:6]) + testKey[6:], strings.ReplaceAll(testKey, "/", `\/`),
+		strings.ReplaceAll(once, `\`, `\\`), strings.ReplaceAll(once, `\`, `\\\\`), once + testKey} {
+		form = strings.ReplaceAll(form, `\U`, `\u`)
+		for name, r := range map[string]Result{
+			"refused": do(serve(t, answer(401, `{"error":{"message":"bad key `+form+`","type":"invalid_api_key"}}`)), request),
+			"cut":     do(serve(t, answer(500, `{"error":{"message":"bad key `+form)), request),
+			"stream":  do(serve(t, answer(200, `data: {"error":{"message":"bad key `+form+`"}}`+"\n\n")), streamRequest),
+			"far":     do(serve(t, answer(500, `{"error":{"note":"`+strings.Repeat("x", maxErrorBody-20)+form+`","message":"bad key `+form+`"}}`)), request),
+		} {
+			if len(r.Body) > 0 || r.Class == Done || !strings.Contains(r.Message, redacted) && name != "cut" {
+				t.Errorf("%s with %s: %q, body %.200s", name, form, r.Message, r.Body)
+			}
+			if all := r.Message + r.Type; forbidden(string(unescape(unescape(unescape([]byte(all))))), testKey) {
+				t.Errorf("%s with %s: %q", name, form, r.Message)
+			}
+		}
+	}
+	kept := `{"error":{"message":"\u00e4 \/ \u0061sk_canary"}}`
+	if r := do(serve(t, answer(400, kept)), request); string(r.Body) != kept {
+		t.Errorf("a body without the key: %q", r.Body)
+	}
+}
+
 func TestKeyAtTheCut(t *testing.T) {
 	for back := range len(testKey) + 2 {
 		body := strings.Repeat("x", maxErrorBody-back) + testKey + strings.Repeat("y", 100)
