@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -75,11 +74,7 @@ func (cfg outputConfig) resolve(ctx context.Context, st *store.Store, stdout io.
 		if in.Path == "-" {
 			continue
 		}
-		path, err := filepath.Abs(in.Path)
-		if err != nil {
-			return files, opt, err
-		}
-		opt.Inputs = append(opt.Inputs, path)
+		opt.Inputs = append(opt.Inputs, in.Place)
 	}
 	return files, opt, nil
 }

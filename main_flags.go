@@ -19,37 +19,46 @@ func flagsFirst(app *cli.App, args []string) ([]string, error) {
 		return args, nil
 	}
 	cmd := app.Commands[i]
-	var flags, files []string
-	rest := args[2:]
-	for len(rest) > 0 {
-		word := rest[0]
-		rest = rest[1:]
-		if word == "--" {
-			files = append(files, rest...)
-			break
-		}
-		if word == "-" || !strings.HasPrefix(word, "-") {
-			files = append(files, word)
-			continue
-		}
-		if word == "-h" || word == "--help" || word == "-help" {
+	flags, files := splitArgs(cmd, args[2:])
+	for _, flag := range flags {
+		if word := flag[0]; word == "-h" || word == "--help" || word == "-help" {
 			return append(slices.Clone(args[:2]), "--help"), nil // with a file beside it, the library looks for help on that
 		}
-		flags = append(flags, word)
-		if !takesValue(cmd, word) {
-			continue
+		if len(flag) == 1 && takesValue(cmd, flag[0]) {
+			return nil, usage(fmt.Errorf("flag needs a value: %s", printable(flag[0])), "batch %s --help lists the flags", cmd.Name)
 		}
-		if len(rest) == 0 {
-			return nil, usage(fmt.Errorf("flag needs a value: %s", printable(word)), "batch %s --help lists the flags", cmd.Name)
-		}
-		flags = append(flags, rest[0])
-		rest = rest[1:]
 	}
-	all := append(slices.Clone(args[:2]), flags...)
+	all := append(slices.Clone(args[:2]), slices.Concat(flags...)...)
 	if len(files) > 0 {
 		all = append(append(all, "--"), files...)
 	}
 	return all, nil
+}
+
+// splitArgs tells the flags of a verb, each with its value if that is a word of its own, from the file names.
+func splitArgs(cmd *cli.Command, words []string) (flags [][]string, files []string) {
+	for len(words) > 0 {
+		word := words[0]
+		words = words[1:]
+		switch {
+		case word == "--":
+			return flags, append(files, words...)
+		case word == "-" || !strings.HasPrefix(word, "-"):
+			files = append(files, word)
+		case takesValue(cmd, word) && len(words) > 0:
+			flags = append(flags, []string{word, words[0]})
+			words = words[1:]
+		default:
+			flags = append(flags, []string{word})
+		}
+	}
+	return flags, files
+}
+
+// flagName is the name of a flag as it was written, without dashes and value.
+func flagName(word string) string {
+	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	return name
 }
 
 // takesValue says that the word after this flag is its value. An unknown flag takes none: the library will refuse it.

@@ -116,7 +116,11 @@ func underHere(text string) string {
 	if err != nil || wd == "/" {
 		return text
 	}
-	return strings.ReplaceAll(text, wd+"/", "")
+	words := strings.SplitAfter(text, " ")
+	for i, word := range words {
+		words[i] = strings.TrimPrefix(word, wd+"/")
+	}
+	return strings.Join(words, "")
 }
 
 // printable makes text from outside fit for a terminal: control and format characters are shown as escapes.

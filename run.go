@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -327,8 +328,14 @@ func (d *drain) resolveEndpoint() error {
 		return nil // no key is needed to send nothing
 	}
 	var err error
-	d.endpoint, err = chat.ResolveEndpoint(d.cfg.endpoint)
-	return err
+	if d.endpoint, err = chat.ResolveEndpoint(d.cfg.endpoint); err != nil {
+		return err
+	}
+	if u, err := url.Parse(d.endpoint.BaseURL); d.simulated && (err != nil || !chat.IsLoopback(u.Hostname())) {
+		return usage(fmt.Errorf("%s is for made-up answers, and %s is no practice server", d.cfg.db, d.endpoint.Host),
+			"go on with --simulate; for real answers name another job file with --db")
+	}
+	return nil
 }
 
 // prepare brings the job file up to the input.

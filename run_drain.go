@@ -60,8 +60,10 @@ func (d *drain) sayPlan() {
 	}
 	if send > 0 {
 		text += fmt.Sprintf(": about %s prompt tokens", count(tokens))
-		if d.simulated {
+		if d.cfg.simulate {
 			text += ", nothing to pay: the answers are made up"
+		} else if d.simulated {
+			text += ", for a practice server"
 		} else {
 			text += ", price unknown"
 		}
@@ -125,7 +127,7 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 	opt := d.cfg.pool
 	opt.Endpoint, opt.AllowSimulated = d.endpointName(), d.simulated
 	var err error
-	if opt.NotBefore, _, err = d.store.NotBefore(ctx, opt.Endpoint); err != nil {
+	if opt.NotBefore, err = d.store.NotBefore(ctx, opt.Endpoint); err != nil {
 		return runner.Summary{}, err
 	}
 	started := time.Now()
@@ -298,23 +300,42 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 	}
 }
 
-// resumeCommand is this command with every flag; standard input cannot be read twice, so the job file stands in for it.
+// resumeCommand is this command with every flag. Standard input cannot be read twice: there the job file stands for the input, and
+// knows what filled its lines in.
 func (d *drain) resumeCommand() string {
-	words := []string{"batch"}
-	args := d.args[1:]
-	for i := 0; i < len(args); i++ {
-		switch {
-		case args[i] == "-" && slices.Contains(d.cfg.inputs, "-"):
-			words = append(words, shellQuote(d.cfg.db))
-		case slices.Contains(d.cfg.inputs, "-") && strings.TrimLeft(args[i], "-") == "db":
-			i++ // the job file is named already
-		case slices.Contains(d.cfg.inputs, "-") && strings.HasPrefix(strings.TrimLeft(args[i], "-"), "db="):
-		case strings.TrimLeft(args[i], "-") == "accept-changes":
+	words := []string{"batch", "run"}
+	args := d.args[2:]
+	if slices.Contains(d.cfg.inputs, "-") {
+		flags, _ := splitArgs(runCommand(d.command), args)
+		args = []string{d.cfg.db}
+		for _, flag := range flags {
+			if name := flagName(flag[0]); name != "db" && !slices.Contains(fillFlags, name) {
+				args = append(args, flag...)
+			}
+		}
+	}
+	for i, word := range args {
+		switch name := flagName(word); {
+		case name == "accept-changes" && strings.HasPrefix(word, "-"):
+		case i > 0 && flagName(args[i-1]) == "header" && args[i-1] == "--header":
+			words = append(words, shellQuote(hideSecret(word)))
+		case name == "header" && strings.HasPrefix(word, "-") && strings.Contains(word, "="):
+			flag, value, _ := strings.Cut(word, "=")
+			words = append(words, shellQuote(flag+"="+hideSecret(value)))
 		default:
-			words = append(words, shellQuote(args[i]))
+			words = append(words, shellQuote(word))
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// hideSecret takes the value out of a header that bears a key: what is printed ends up in logs.
+func hideSecret(header string) string {
+	name, value, _ := strings.Cut(header, ":")
+	if !chat.SecretHeader(strings.TrimSpace(name)) || strings.HasPrefix(strings.TrimSpace(value), "env:") {
+		return header
+	}
+	return name + ": ..."
 }
 
 func relative(path string) string {

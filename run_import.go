@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -158,8 +159,11 @@ type line struct {
 	bad    *input.LineError
 }
 
-// lineGroup lines cross from the reader to the table at a time.
-const lineGroup = 256
+// Lines cross from the reader to the table in groups: so many, or so many bytes.
+const (
+	lineGroup  = 256
+	groupBytes = 1 << 20
+)
 
 func (imp *importer) load(ctx context.Context, names []string, table *store.Importer) error {
 	for _, name := range names {
@@ -201,7 +205,7 @@ func (imp *importer) loadFile(ctx context.Context, name string, table *store.Imp
 	defer src.Close()
 	sum := &summing{r: cancellable{ctx, src}, h: sha256.New()}
 	reader := input.NewReader(name, sum, imp.reading)
-	groups := make(chan []line, 4)
+	groups := make(chan []line, 1)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(groups)
@@ -224,7 +228,11 @@ func (imp *importer) loadFile(ctx context.Context, name string, table *store.Imp
 		return err
 	}
 	imp.stats = append(imp.stats, reader.Stats())
-	in := store.Input{Path: name, Size: sum.n, Rows: rows}
+	place, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	in := store.Input{Path: name, Place: place, Size: sum.n, Rows: rows}
 	sum.h.Sum(in.SHA256[:0])
 	return table.EndFile(in)
 }
@@ -279,13 +287,14 @@ func readLines(ctx context.Context, r *input.Reader, groups chan<- []line) error
 	for {
 		group := make([]line, 0, lineGroup)
 		var err error
-		for len(group) < lineGroup && err == nil {
+		for bytes := 0; len(group) < lineGroup && bytes < groupBytes && err == nil; {
 			var l line
 			if l.prompt, err = r.Next(); errors.As(err, &l.bad) {
 				err = nil
 			}
 			if err == nil {
 				group = append(group, l)
+				bytes += len(l.prompt.Body) + len(l.prompt.Carried)
 			}
 		}
 		select {

@@ -97,6 +97,9 @@ func (p *progress) draw() {
 
 // waiting says what holds the run up, and until when.
 func waiting(s runner.Progress) string {
+	if s.Unsaved > 0 {
+		return fmt.Sprintf("the job file takes nothing, %s trying again", plural(s.Unsaved, "answer"))
+	}
 	if s.Stop != nil {
 		text := fmt.Sprintf("stopping: %s in flight", plural(int64(s.InFlight), "call"))
 		if !s.GraceEnds.IsZero() {

@@ -26,7 +26,11 @@ type interrupts struct {
 func watchSignals(ctx context.Context) *interrupts {
 	i := &interrupts{ch: make(chan os.Signal, 4), ended: make(chan struct{})}
 	i.ctx, i.cancel = context.WithCancel(ctx)
-	signal.Notify(i.ch, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(sig) { // nohup, or a shell's background job, has said that it shall not matter
+			signal.Notify(i.ch, sig)
+		}
+	}
 	go func() {
 		defer close(i.ended)
 		for sig := range i.ch {
