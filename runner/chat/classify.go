@@ -84,10 +84,10 @@ func judge(status int, e *apiError) verdict {
 	}
 	rank := e.rank()
 	if status/100 == 2 {
+		if inner := e.status(); inner != 0 {
+			return judge(inner, e) // it would have been the status, had the server not begun with another
+		}
 		if rank == len(ranks) {
-			if inner := e.status(); inner != 0 {
-				return judge(inner, e)
-			}
 			return verdict{Unknown, ReasonNone}
 		}
 	} else if rank >= weakRank || rank == overloadRank && status == http.StatusTooManyRequests {
@@ -95,7 +95,7 @@ func judge(status int, e *apiError) verdict {
 		if v.reason == RateLimited && tooLarge(e.message) {
 			return verdict{JobFailed, TooLarge}
 		}
-		if (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) && e.api && !wrongPath(e.message) {
+		if (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) && e.api && !wrongPath(status, e.message) {
 			return verdict{JobFailed, ReasonNone}
 		}
 		return v
@@ -172,10 +172,26 @@ func reusedKey(status int, e *apiError) bool {
 }
 
 // wrongPath recognises an API that knows no such path: its 404 is about the base URL, not about a model.
-func wrongPath(message string) bool {
-	m := strings.ToLower(message)
-	return strings.HasPrefix(m, "invalid url") || strings.HasPrefix(m, "unknown request url") ||
-		strings.HasPrefix(m, "unrecognized request url")
+func wrongPath(status int, message string) bool {
+	m := strings.TrimRight(strings.ToLower(message), ".! ")
+	if m == strings.ToLower(http.StatusText(status)) {
+		return true
+	}
+	for _, begin := range []string{"invalid url", "unknown request url", "unrecognized request url"} {
+		if strings.HasPrefix(m, begin) {
+			return true
+		}
+	}
+	if strings.Contains(m, "model") || strings.Contains(m, "deployment") {
+		return false // some call what serves a model an endpoint
+	}
+	for _, words := range []string{"route not found", "no such route", "no route", "unknown route", "endpoint not found", "no such endpoint",
+		"unknown endpoint", "path not found", "no such path", "unknown path", "page not found", "url not found", "cannot post "} {
+		if strings.Contains(m, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // speak says in words what a response without a usable message of its own was.
