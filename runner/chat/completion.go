@@ -168,7 +168,7 @@ func writeFunction(b *strings.Builder, function []byte) {
 }
 
 // readUsage judges the reported token counts. They are known only when all that is there makes sense: a total that is
-// absent is the sum of the parts, and nothing else is made up.
+// absent is the sum of the parts, and nothing else is made up. One that is larger is their matter: some count thought.
 func readUsage(usage []byte) Usage {
 	var u Usage
 	var prompt, completion, total bool
@@ -190,8 +190,12 @@ func readUsage(usage []byte) Usage {
 	if !prompt || !completion {
 		return Usage{}
 	}
+	sum := u.Prompt + u.Completion
 	if !total {
-		u.Total = u.Prompt + u.Completion
+		u.Total = sum
+	}
+	if u.Total < sum || u.Total > maxInteger {
+		return Usage{}
 	}
 	u.Known = true
 	return u
@@ -212,14 +216,11 @@ func wholeNumber(v []byte) (int64, bool) {
 	return int64(f), true
 }
 
-// unixSeconds reads a time of this era; anything else is 0.
+// unixSeconds reads a whole number of seconds up to the year 9999; anything else is 0.
 func unixSeconds(v []byte) int64 {
 	const year10000 = 253402300800
 	if n, ok := wholeNumber(v); ok && n < year10000 {
 		return n
-	}
-	if f, err := strconv.ParseFloat(string(v), 64); err == nil && f > 0 && f < year10000 {
-		return int64(f) // some servers send fractions of a second
 	}
 	return 0
 }

@@ -65,21 +65,24 @@ func TestWhatCountsAsACompletion(t *testing.T) {
 
 func TestUsageIsReportedOrUnknown(t *testing.T) {
 	for usage, want := range map[string]Usage{
-		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}`:                {true, 1, 2, 3},
-		`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`:                {true, 0, 0, 0},
-		`{"prompt_tokens":12.0,"completion_tokens":1.2e1,"total_tokens":24.000}`:    {true, 12, 12, 24},
-		`{"prompt_tokens":1,"completion_tokens":2}`:                                 {true, 1, 2, 3},
-		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":null}`:             {true, 1, 2, 3},
-		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":9}`:                {true, 1, 2, 9},
-		`{"prompt_tokens":9007199254740992,"completion_tokens":0,"total_tokens":0}`: {true, 1 << 53, 0, 0},
-		`{"prompt_tokens":9007199254740993,"completion_tokens":0,"total_tokens":0}`: {},
-		`{"prompt_tokens":"1","completion_tokens":2,"total_tokens":3}`:              {},
-		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":"3"}`:              {},
-		`{"prompt_tokens":-1,"completion_tokens":2,"total_tokens":1}`:               {},
-		`{"prompt_tokens":1.5,"completion_tokens":2,"total_tokens":3.5}`:            {},
-		`{"prompt_tokens":1e400,"completion_tokens":2}`:                             {},
-		`{"prompt_tokens":null,"completion_tokens":2,"total_tokens":3}`:             {},
-		`{"Prompt_Tokens":1,"completion_tokens":2,"total_tokens":3}`:                {},
+		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}`:                               {true, 1, 2, 3},
+		`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`:                               {true, 0, 0, 0},
+		`{"prompt_tokens":12.0,"completion_tokens":1.2e1,"total_tokens":24.000}`:                   {true, 12, 12, 24},
+		`{"prompt_tokens":1,"completion_tokens":2}`:                                                {true, 1, 2, 3},
+		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":null}`:                            {true, 1, 2, 3},
+		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":9}`:                               {true, 1, 2, 9},
+		`{"prompt_tokens":9007199254740992,"completion_tokens":0,"total_tokens":9007199254740992}`: {true, 1 << 53, 0, 1 << 53},
+		`{"prompt_tokens":9007199254740992,"completion_tokens":0,"total_tokens":0}`:                {},
+		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":2}`:                               {},
+		`{"prompt_tokens":1,"completion_tokens":9007199254740992}`:                                 {},
+		`{"prompt_tokens":9007199254740993,"completion_tokens":0,"total_tokens":0}`:                {},
+		`{"prompt_tokens":"1","completion_tokens":2,"total_tokens":3}`:                             {},
+		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":"3"}`:                             {},
+		`{"prompt_tokens":-1,"completion_tokens":2,"total_tokens":1}`:                              {},
+		`{"prompt_tokens":1.5,"completion_tokens":2,"total_tokens":3.5}`:                           {},
+		`{"prompt_tokens":1e400,"completion_tokens":2}`:                                            {},
+		`{"prompt_tokens":null,"completion_tokens":2,"total_tokens":3}`:                            {},
+		`{"Prompt_Tokens":1,"completion_tokens":2,"total_tokens":3}`:                               {},
 		`{"total_tokens":3}`: {},
 		`{}`:                 {}, `null`: {}, `[]`: {}, `7`: {},
 	} {
@@ -111,7 +114,7 @@ func TestAnswerFields(t *testing.T) {
 	body := `{"id":7,"model":"m\u001b[31m\u202e` + strings.Repeat("x", 300) + `","created":%,"choices":[` +
 		`{"finish_reason":null,"message":{"content":[{"type":"text","text":"one "},{"type":"image"}],"reasoning":"two "}},` +
 		`{"finish_reason":"stop","message":{"content":"three ","tool_calls":[{"function":{"name":"f","arguments":"{\"a\":1}"}}]}}]}`
-	for created, want := range map[string]int64{"1706745600": 1706745600, "1706745600.5": 1706745600, `"1706745600"`: 0,
+	for created, want := range map[string]int64{"1706745600": 1706745600, "1706745600.5": 0, "1790000000.25": 0, "1706745600.0": 1706745600, "1.7067456e9": 1706745600, `"1706745600"`: 0,
 		"-1": 0, "1e300": 0, "null": 0} {
 		a := readReply([]byte(strings.Replace(body, "%", created, 1)), 200).answer
 		if a.Created != want || a.ID != "" || a.FinishReason != "" || a.Text != `one two three f{"a":1}` ||

@@ -8,11 +8,16 @@ import (
 	"time"
 )
 
-// The dialects of limit headers, the more telling one later: it wins, field by field.
+// The dialects of limit headers, the more telling one later: it wins, field by field. No two headers have dialect,
+// dimension and field in common, so the order in which they come does not matter.
 const (
-	unsuffixed = iota // X-RateLimit-Remaining, RateLimit-Remaining: of requests
-	spelledOut        // X-RateLimit-Remaining-Requests, Anthropic-RateLimit-Requests-Remaining
-	perMinute         // X-RateLimit-Remaining-RPM
+	unsuffixed      = iota // X-RateLimit-Remaining: of requests
+	draft                  // RateLimit-Remaining: of requests
+	draftSpelledOut        // RateLimit-Remaining-Requests
+	draftPerMinute         // RateLimit-Remaining-RPM
+	anthropic              // Anthropic-RateLimit-Requests-Remaining
+	spelledOut             // X-RateLimit-Remaining-Requests
+	perMinute              // X-RateLimit-Remaining-RPM
 	dialects
 )
 
@@ -22,23 +27,36 @@ func readLimits(h http.Header, now time.Time) Limits {
 	var requests, tokens [dialects]Limit
 	for name, values := range h {
 		dimension, field, dialect := limitHeader(name)
-		if field == "" || len(values) == 0 {
+		if field == "" {
 			continue
 		}
 		limit := &requests[dialect]
 		if dimension == 't' {
 			limit = &tokens[dialect]
 		}
-		switch field {
-		case "Limit":
-			limit.Limit, limit.HasLimit = headerNumber(values[0])
-		case "Remaining":
-			limit.Remaining, limit.HasRemaining = headerNumber(values[0])
-		case "Reset":
-			limit.Reset, limit.HasReset = readReset(values[0], h.Get("Date"), now)
+		for _, value := range values {
+			if limit.read(field, value, h.Get("Date"), now) {
+				break
+			}
 		}
 	}
 	return Limits{Requests: strongest(requests), Tokens: strongest(tokens)}
+}
+
+// read sets a field, and says whether the value made sense.
+func (l *Limit) read(field, value, date string, now time.Time) (ok bool) {
+	switch field {
+	case "Limit":
+		l.Limit, l.HasLimit = headerNumber(value)
+		return l.HasLimit
+	case "Remaining":
+		l.Remaining, l.HasRemaining = headerNumber(value)
+		return l.HasRemaining
+	case "Reset":
+		l.Reset, l.HasReset = readReset(value, date, now)
+		return l.HasReset
+	}
+	return true
 }
 
 // limitHeader takes a canonical header name apart; field is "" for one that states no limit.
@@ -46,24 +64,26 @@ func limitHeader(name string) (dimension byte, field string, dialect int) {
 	if rest, ok := strings.CutPrefix(name, "Anthropic-Ratelimit-"); ok {
 		kind, field, _ := strings.Cut(rest, "-")
 		if kind == "Requests" || kind == "Tokens" {
-			return dimensionOf(kind), field, spelledOut
+			return dimensionOf(kind), field, anthropic
 		}
 		return 0, "", 0
 	}
+	of := [3]int{unsuffixed, spelledOut, perMinute}
 	rest, ok := strings.CutPrefix(name, "X-Ratelimit-")
 	if !ok {
 		if rest, ok = strings.CutPrefix(name, "Ratelimit-"); !ok {
 			return 0, "", 0
 		}
+		of = [3]int{draft, draftSpelledOut, draftPerMinute}
 	}
 	field, suffix, _ := strings.Cut(rest, "-")
 	switch suffix {
 	case "":
-		return 'r', field, unsuffixed
+		return 'r', field, of[0]
 	case "Requests", "Tokens":
-		return dimensionOf(suffix), field, spelledOut
+		return dimensionOf(suffix), field, of[1]
 	case "Rpm", "Tpm":
-		return dimensionOf(suffix), field, perMinute
+		return dimensionOf(suffix), field, of[2]
 	}
 	return 0, "", 0 // of a day, of images: not ours to know
 }

@@ -72,6 +72,20 @@ func TestLimitHeaders(t *testing.T) {
 			[]string{"X-RateLimit-Limit", "1", "X-RateLimit-Limit-Requests", "2", "X-RateLimit-Limit-RPM", "3", "X-RateLimit-Remaining", "4"},
 			Limits{Requests: Limit{Limit: 3, HasLimit: true, Remaining: 4, HasRemaining: true}},
 		},
+		"families in their order": {
+			[]string{"X-RateLimit-Limit", "1", "RateLimit-Limit", "2", "Anthropic-RateLimit-Requests-Limit", "3", "X-RateLimit-Remaining", "1", "RateLimit-Remaining", "2",
+				"RateLimit-Limit-Requests", "9", "RateLimit-Limit-Tokens", "9", "X-RateLimit-Limit-Tokens", "4", "Anthropic-RateLimit-Tokens-Limit", "3"},
+			Limits{Limit{Limit: 3, HasLimit: true, Remaining: 2, HasRemaining: true}, Limit{Limit: 4, HasLimit: true}},
+		},
+		"spelled out before anthropic": {
+			[]string{"Anthropic-RateLimit-Requests-Remaining", "1", "X-RateLimit-Remaining-Requests", "2", "RateLimit-Remaining-Requests", "3", "RateLimit-Remaining", "4"},
+			Limits{Requests: Limit{Remaining: 2, HasRemaining: true}},
+		},
+		"an absurd value erases nothing": {
+			[]string{"X-RateLimit-Limit-RPM", "-1", "X-RateLimit-Limit-Requests", "many", "X-RateLimit-Limit", "60", "X-RateLimit-Remaining", "x", "X-RateLimit-Remaining", "7",
+				"X-RateLimit-Reset-Requests", "30", "X-RateLimit-Reset-Requests", "soon", "X-RateLimit-Limit-TPM", "99999999999999999999", "X-RateLimit-Limit-TPM", "5"},
+			Limits{limit(60, 7, 30*time.Second), Limit{Limit: 5, HasLimit: true}},
+		},
 		"not ours": {
 			[]string{"X-RateLimit-Limit-Requests-Day", "1", "X-RateLimit-Remaining-Images", "2", "X-RateLimit-RPM-Limit", "3", "X-RateLimit", "4"},
 			Limits{},
@@ -86,8 +100,11 @@ func TestLimitHeaders(t *testing.T) {
 		for i := 0; i < len(row.header); i += 2 {
 			h.Add(row.header[i], row.header[i+1])
 		}
-		if diff := cmp.Diff(row.want, readLimits(h, noon)); diff != "" {
-			t.Errorf("%s\n%s", name, diff)
+		for range 20 { // headers come in any order
+			if diff := cmp.Diff(row.want, readLimits(h, noon)); diff != "" {
+				t.Errorf("%s\n%s", name, diff)
+				break
+			}
 		}
 	}
 }
