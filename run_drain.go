@@ -197,7 +197,7 @@ func (d *drain) finish(sum runner.Summary) error {
 		}
 	}
 	d.sayEnd(ctx, sum, rep, written)
-	return exit(d.exitCode(sum))
+	return exit(d.exitCode(sum, rep))
 }
 
 // writeOutputs writes the three files, unless they are up to date to the byte.
@@ -234,7 +234,7 @@ func (d *drain) upToDate(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-func (d *drain) exitCode(sum runner.Summary) int {
+func (d *drain) exitCode(sum runner.Summary, rep output.Report) int {
 	switch {
 	case d.interrupts.signal() == syscall.SIGTERM:
 		return exitTerminated
@@ -242,9 +242,11 @@ func (d *drain) exitCode(sum runner.Summary) int {
 		return exitInterrupted
 	case sum.Stop != nil && sum.Stop.Cause == runner.Simulated:
 		return exitUsage
+	case sum.Stop != nil && sum.Stop.Cause == runner.Storage:
+		return exitStorage
 	case sum.Stop != nil || d.counts.Pending+d.counts.Running > 0:
 		return exitStopped
-	case d.counts.Failed+d.counts.Skipped > 0:
+	case d.counts.Failed+d.counts.Skipped+rep.Damaged > 0:
 		return exitPartial
 	}
 	return exitOK
@@ -272,13 +274,14 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 	if left > 0 {
 		text += fmt.Sprintf(", %s to go", count(left))
 	}
-	e := event{"jobs": c.Jobs, "done": c.Done, "failed": c.Failed, "skipped": c.Skipped, "pending": left, "exit": d.exitCode(sum),
+	e := event{"jobs": c.Jobs, "done": c.Done, "failed": c.Failed, "skipped": c.Skipped, "pending": left, "exit": d.exitCode(sum, rep),
 		"run": map[string]int64{"done": sum.Done, "failed": sum.Failed, "retried": sum.Retried}}
 	if written {
 		e["prompt_tokens"], e["completion_tokens"], e["total_tokens"] = rep.Prompt, rep.Completion, rep.Total
 		e["estimated_tokens"], e["usage_unknown"] = rep.Estimated, rep.UsageUnknown
 		e["files"] = writtenPaths(rep)
 		e["finish_reasons"] = rep.Finish
+		e["damaged"] = rep.Damaged
 	}
 	if left > 0 {
 		e["next"] = d.resumeCommand()
