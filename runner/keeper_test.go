@@ -1,0 +1,155 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"batch/runner/chat"
+	"batch/store"
+)
+
+func TestInterrupt(t *testing.T) {
+	t.Run("calls in flight are waited for", func(t *testing.T) {
+		in(t, 20, always(done("x")), func(w *world) {
+			w.api.latency = 10 * time.Second
+			r, wait := w.start(Options{Concurrency: 4})
+			<-time.After(time.Second)
+			r.Stop(time.Minute)
+			synctest.Wait()
+			if p := r.Progress(); p.InFlight != 4 || p.GraceEnds.IsZero() {
+				t.Errorf("%+v", p)
+			}
+			sum := wait()
+			if sum.Done != 4 || sum.Stop.Cause != Interrupt || len(w.api.calls) != 4 {
+				t.Errorf("%+v after %d calls", sum, len(w.api.calls))
+			}
+		})
+	})
+	t.Run("until the grace time ends", func(t *testing.T) {
+		in(t, 20, always(done("x")), func(w *world) {
+			w.api.latency = time.Hour
+			r, wait := w.start(Options{Concurrency: 4})
+			synctest.Wait()
+			begun := time.Now()
+			r.Stop(8 * time.Second)
+			if sum := wait(); sum.Done != 0 || time.Since(begun) != 8*time.Second {
+				t.Errorf("%+v after %s", sum, time.Since(begun))
+			}
+			if c := w.counts(); c.Pending != 20 {
+				t.Errorf("%+v", c)
+			}
+			keys := map[string]string{}
+			for _, call := range w.api.calls {
+				keys[call.prompt] = call.key
+			}
+			w.api.latency = 0
+			w.run(Options{})
+			for _, call := range w.api.calls {
+				if key := keys[call.prompt]; key != "" && key != call.key {
+					t.Errorf("%s was interrupted and came back with another key", call.prompt)
+				}
+			}
+		})
+	})
+	t.Run("before it began", func(t *testing.T) {
+		in(t, 20, always(done("x")), func(w *world) {
+			if err := w.store.BeginRun(w.t.Context(), store.Run{Started: time.Now(), Endpoint: "test", Version: "test"}); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(w.t.Context())
+			cancel()
+			sum, err := New(w.store, w.api, Options{Concurrency: 4}).Run(ctx)
+			if err != nil || sum.Stop == nil || sum.Stop.Cause != Interrupt || len(w.api.calls) != 0 || w.counts().Pending != 20 {
+				t.Errorf("%+v %v after %d calls: %+v", sum, err, len(w.api.calls), w.counts())
+			}
+		})
+	})
+	t.Run("while the pool is paused", func(t *testing.T) {
+		in(t, 20, always(done("x")), func(w *world) {
+			r, wait := w.start(Options{Concurrency: 4, NotBefore: time.Now().Add(5 * time.Minute)})
+			synctest.Wait()
+			r.Stop(time.Minute)
+			if sum := wait(); sum.Done != 0 || len(w.api.calls) != 0 {
+				t.Errorf("%+v", sum)
+			}
+		})
+	})
+}
+
+func TestTermAfterStop(t *testing.T) {
+	in(t, 20, func(_ int, prompt string) chat.Result {
+		if prompt == "p0" {
+			return refused(chat.RunStops, chat.KeyRefused, 401, "")
+		}
+		return done("x")
+	}, func(w *world) {
+		w.api.latency, w.api.slow = time.Hour, map[string]time.Duration{"p0": time.Second}
+		r, wait := w.start(Options{Concurrency: 4})
+		<-time.After(5 * time.Second)
+		begun := time.Now()
+		r.Stop(8 * time.Second)
+		if sum := wait(); time.Since(begun) > 8*time.Second || sum.Stop.Cause != KeyRefused {
+			t.Errorf("%+v after %s", sum, time.Since(begun))
+		}
+	})
+}
+
+// brokenStore refuses the turns from failAt on, until as many have failed. With saved set it saves them all the same, as a COMMIT may
+// that failed.
+type brokenStore struct {
+	Store
+	turns, failAt, fails int
+	saved                bool
+}
+
+func (s *brokenStore) Turn(ctx context.Context, outs []store.Outcome, pause *store.Pause, want store.Want) (store.Turned, error) {
+	s.turns++
+	if s.turns >= s.failAt && s.turns < s.failAt+s.fails {
+		if s.saved {
+			s.Store.Turn(ctx, outs, pause, store.Want{})
+		}
+		return store.Turned{}, fmt.Errorf("disk full")
+	}
+	return s.Store.Turn(ctx, outs, pause, want)
+}
+
+func TestStorageFails(t *testing.T) {
+	run := func(w *world, s *brokenStore, opt Options) (Summary, error) {
+		if err := w.store.BeginRun(w.t.Context(), store.Run{Started: time.Now(), Endpoint: "test", Version: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		s.Store, opt.Concurrency = w.store, 4
+		return New(s, w.api, opt).Run(w.t.Context())
+	}
+	for _, saved := range []bool{false, true} {
+		t.Run(fmt.Sprintf("for a while, saved=%v", saved), func(t *testing.T) {
+			in(t, 40, always(done("x")), func(w *world) {
+				sum, err := run(w, &brokenStore{failAt: 3, fails: 30, saved: saved}, Options{})
+				if err != nil || sum.Stop == nil || sum.Stop.Cause != Storage {
+					t.Errorf("%+v %v", sum, err)
+				}
+				if c := w.counts(); c.Done != int64(len(w.api.calls)) || c.Running != 0 || len(w.api.calls) > 12 {
+					t.Errorf("%d calls were answered: %+v", len(w.api.calls), c)
+				}
+			})
+		})
+	}
+	t.Run("for good", func(t *testing.T) {
+		in(t, 20, always(done("x")), func(w *world) {
+			begun := time.Now()
+			if _, err := run(w, &brokenStore{failAt: 3, fails: 1e9}, Options{Grace: time.Minute}); err == nil {
+				t.Error("the run must end with the job file's error")
+			}
+			if took := time.Since(begun); took < time.Minute || took > 65*time.Second {
+				t.Errorf("it was tried for %s", took)
+			}
+			if _, err := w.store.Recover(w.t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.died = true
+		})
+	})
+}

@@ -1,0 +1,209 @@
+package runner
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"batch/runner/chat"
+	"batch/store"
+)
+
+// api is an API of the test's own: answer gives the result of a call, after latency.
+type api struct {
+	latency time.Duration
+	slow    map[string]time.Duration               // other latencies, by prompt
+	answer  func(n int, prompt string) chat.Result // n counts the calls from 1
+
+	mu    sync.Mutex
+	calls []sent
+	now   int // in flight
+	most  int
+}
+
+// sent is one call as it went out.
+type sent struct {
+	prompt, key string
+	at          time.Time
+}
+
+func (a *api) Do(ctx context.Context, call chat.Call) chat.Result {
+	var body struct{ Prompt string }
+	json.Unmarshal(call.Body, &body)
+	started := time.Now()
+	a.mu.Lock()
+	a.calls = append(a.calls, sent{body.Prompt, call.IdempotencyKey, started})
+	n := len(a.calls)
+	a.now++
+	a.most = max(a.most, a.now)
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		a.now--
+		a.mu.Unlock()
+	}()
+	latency := a.latency
+	if slow, found := a.slow[body.Prompt]; found {
+		latency = slow
+	}
+	wait := time.NewTimer(latency)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return chat.Result{Class: chat.Interrupted, Sent: true, Started: started}
+	case <-wait.C:
+	}
+	a.mu.Lock()
+	res := a.answer(n, body.Prompt)
+	a.mu.Unlock()
+	res.Started, res.Duration, res.Sent = started, time.Since(started), true
+	return res
+}
+
+func (a *api) sentAt(i int) time.Time { return a.calls[i].at }
+
+func done(text string) chat.Result {
+	return chat.Result{Class: chat.Done, Status: 200, Body: []byte(text),
+		Answer: chat.Answer{FinishReason: "stop", Usage: chat.Usage{Known: true, Prompt: 10, Completion: 5, Total: 15}}}
+}
+
+func refused(class chat.Class, reason chat.Reason, status int, code string) chat.Result {
+	return chat.Result{Class: class, Reason: reason, Status: status, Code: code, Message: "the API says no"}
+}
+
+func always(res chat.Result) func(int, string) chat.Result {
+	return func(int, string) chat.Result { return res }
+}
+
+// world is a job file of n prompts and an API, in a synctest bubble: its time costs nothing.
+type world struct {
+	t     *testing.T
+	store *store.Store
+	api   *api
+	died  bool // a run did not end in order: attempts may be on record that were never sent
+}
+
+// in runs a story in a bubble. Whatever it does, afterwards the job file must hold together.
+func in(t *testing.T, jobs int, answer func(int, string) chat.Result, story func(w *world)) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "prompts.batch.db")
+	synctest.Test(t, func(t *testing.T) {
+		st, err := store.Open(t.Context(), path, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		w := &world{t: t, store: st, api: &api{latency: time.Second, answer: answer}}
+		w.load(jobs)
+		story(w)
+		w.check()
+	})
+}
+
+func (w *world) load(jobs int) {
+	w.t.Helper()
+	_, err := w.store.Import(w.t.Context(), store.ImportOptions{}, func(imp *store.Importer) error {
+		imp.File("prompts.jsonl")
+		for i := range jobs {
+			body := fmt.Sprintf(`{"prompt":"p%d"}`, i)
+			if err := imp.Add(store.Job{Line: i + 1, Model: "m", Key: sha256.Sum256([]byte(body)), Body: []byte(body), Tokens: 10}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// start begins a run and returns what it will come to.
+func (w *world) start(opt Options) (*Runner, func() Summary) {
+	w.t.Helper()
+	if _, err := w.store.Recover(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.store.BeginRun(w.t.Context(), store.Run{Started: time.Now(), Endpoint: "test", Version: "test"}); err != nil {
+		w.t.Fatal(err)
+	}
+	if opt.Random == nil {
+		opt.Random = func() float64 { return 0.5 }
+	}
+	opt.Endpoint = "test"
+	r := New(w.store, w.api, opt)
+	type result struct {
+		sum Summary
+		err error
+	}
+	ch := make(chan result, 1)
+	go func() {
+		sum, err := r.Run(w.t.Context())
+		ch <- result{sum, err}
+	}()
+	return r, func() Summary {
+		w.t.Helper()
+		res := <-ch
+		if res.err != nil {
+			w.t.Fatal(res.err)
+		}
+		return res.sum
+	}
+}
+
+func (w *world) run(opt Options) Summary {
+	w.t.Helper()
+	_, wait := w.start(opt)
+	return wait()
+}
+
+func (w *world) counts() store.Counts {
+	w.t.Helper()
+	v, err := w.store.View(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer v.Close()
+	c, err := v.Counts(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+// check holds the job file against the calls that went out.
+func (w *world) check() {
+	w.t.Helper()
+	v, err := w.store.View(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer v.Close()
+	totals, err := v.Totals(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var attempts int64
+	for _, total := range totals {
+		attempts += total.Attempts
+	}
+	if calls := int64(len(w.api.calls)); attempts < calls || attempts > calls && !w.died {
+		w.t.Errorf("%d calls went out, %d attempts are on record", len(w.api.calls), attempts)
+	}
+	for row, err := range v.Rows(w.t.Context()) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if row.State == store.Running {
+			w.t.Errorf("line %d is still running", row.Line)
+		}
+		if row.State == store.Done && len(row.Response) == 0 {
+			w.t.Errorf("line %d is done without its answer", row.Line)
+		}
+	}
+}
