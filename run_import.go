@@ -315,7 +315,7 @@ func readLines(ctx context.Context, r *input.Reader, groups chan<- []line) error
 func (imp *importer) add(l *line, name string, table *store.Importer) error {
 	if l.bad == nil {
 		p := &l.prompt
-		return table.Add(store.Job{File: name, Line: p.Line, CustomID: p.CustomID, HasCustomID: p.HasCustomID, Model: p.Model,
+		return table.Add(store.Job{Line: p.Line, CustomID: p.CustomID, HasCustomID: p.HasCustomID, Model: p.Model,
 			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens})
 	}
 	imp.note(badLine{File: name, Line: l.bad.Line, Field: l.bad.Field, Problem: l.bad.Problem, Hint: l.bad.Hint})
@@ -326,7 +326,7 @@ func (imp *importer) add(l *line, name string, table *store.Importer) error {
 	if l.bad.Field != "" {
 		message = l.bad.Field + ": " + message
 	}
-	return table.Skip(store.Skipped{File: name, Line: l.bad.Line, CustomID: l.bad.CustomID, Message: message})
+	return table.Skip(store.Skipped{Line: l.bad.Line, CustomID: l.bad.CustomID, Message: message})
 }
 
 // badLine is a bad line as it is told.

@@ -2,12 +2,11 @@ package store
 
 import (
 	"context"
-	"database/sql"
 )
 
 // Settings returns all that was kept under a name: fill-ins, shape, and whether the answers are made up.
 func (s *Store) Settings(ctx context.Context) (map[string]string, error) {
-	rows, err := s.reader().QueryContext(ctx, "SELECT name, value FROM settings WHERE name <> 'salt'")
+	rows, err := s.read.QueryContext(ctx, "SELECT name, value FROM settings WHERE name <> 'salt'")
 	if err != nil {
 		return nil, s.explain("read", err)
 	}
@@ -47,7 +46,7 @@ func (s *Store) writeSettings(ctx context.Context, values map[string]string) err
 
 // Inputs returns the prompt files that were imported last.
 func (s *Store) Inputs(ctx context.Context) ([]Input, error) {
-	rows, err := s.reader().QueryContext(ctx, "SELECT path, place, sha256, size, rows FROM inputs ORDER BY number")
+	rows, err := s.read.QueryContext(ctx, "SELECT path, place, sha256, size, rows FROM inputs ORDER BY number")
 	if err != nil {
 		return nil, s.explain("read", err)
 	}
@@ -67,7 +66,7 @@ func (s *Store) Inputs(ctx context.Context) ([]Input, error) {
 
 // Outputs returns the files that were written from this job file.
 func (s *Store) Outputs(ctx context.Context) ([]Output, error) {
-	rows, err := s.reader().QueryContext(ctx, `
+	rows, err := s.read.QueryContext(ctx, `
 		SELECT path, kind, options, dev, inode, size, mtime_ns, prev_dev, prev_inode, prev_size, prev_mtime_ns
 		FROM outputs ORDER BY path`)
 	if err != nil {
@@ -109,5 +108,3 @@ func (s *Store) RecordOutputs(ctx context.Context, outs ...Output) error {
 	}
 	return nil
 }
-
-func (s *Store) reader() *sql.DB { return s.read }

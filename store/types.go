@@ -22,8 +22,7 @@ const (
 
 // Job is a request to be put into the job file.
 type Job struct {
-	File        string
-	Line        int
+	Line        int // of the file that File began
 	CustomID    string
 	HasCustomID bool
 	Model       string // requested model
@@ -35,7 +34,6 @@ type Job struct {
 
 // Skipped is an input line that was left out of the run because it is bad; it stands in the errors file.
 type Skipped struct {
-	File     string
 	Line     int
 	CustomID string
 	Message  string // what is wrong with it, with its field; never prompt text
