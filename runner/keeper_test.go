@@ -109,7 +109,7 @@ func (s *brokenStore) Turn(ctx context.Context, outs []store.Outcome, pause *sto
 	s.turns++
 	if s.turns >= s.failAt && s.turns < s.failAt+s.fails {
 		if s.saved {
-			s.Store.Turn(ctx, outs, pause, store.Want{})
+			s.Store.Turn(ctx, outs, pause, want) // what it claims, nobody learns
 		}
 		return store.Turned{}, fmt.Errorf("disk full")
 	}
@@ -131,6 +131,10 @@ func TestStorageFails(t *testing.T) {
 				if err != nil || sum.Stop == nil || sum.Stop.Cause != Storage {
 					t.Errorf("%+v %v", sum, err)
 				}
+				if _, err := w.store.Recover(w.t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				w.died = saved
 				if c := w.counts(); c.Done != int64(len(w.api.calls)) || c.Running != 0 || len(w.api.calls) > 12 {
 					t.Errorf("%d calls were answered: %+v", len(w.api.calls), c)
 				}
