@@ -193,6 +193,9 @@ const (
 
 // readNames tells prompt files from a job file and names the job file after the one input.
 func (cfg *runConfig) readNames(args []string) error {
+	if cfg.db == ":memory:" {
+		return usage(errors.New("--db :memory: is no file, and the answers would be lost with the run"), "name a file: --db answers.batch.db")
+	}
 	switch {
 	case len(args) == 0 && cfg.db != "":
 		return usage(errors.New("no prompt file is named"), "to go on with the job file alone: batch run %s", shellQuote(cfg.db))
@@ -276,6 +279,9 @@ type drain struct {
 
 // do is the run from reading to reporting.
 func (d *drain) do(ctx context.Context) (err error) {
+	if err := lookAtInputs(d.cfg.inputs); err != nil {
+		return err
+	}
 	if err := d.resolveEndpoint(); err != nil {
 		return err
 	}
@@ -314,6 +320,23 @@ func (d *drain) do(ctx context.Context) (err error) {
 		return err
 	}
 	return d.finish(sum)
+}
+
+// lookAtInputs finds a wrong name before anything else is asked for.
+func lookAtInputs(names []string) error {
+	for _, name := range names {
+		if name == "-" {
+			continue
+		}
+		info, err := os.Stat(name)
+		if err == nil && info.IsDir() {
+			err = fmt.Errorf("%s is a folder", name)
+		}
+		if err != nil {
+			return readError(err)
+		}
+	}
+	return nil
 }
 
 // resolveEndpoint decides where the calls go before anything is opened: a wrong pairing of host and key must not get far.

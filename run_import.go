@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,6 +127,10 @@ func (c cancellable) Read(p []byte) (int, error) {
 func readError(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = fmt.Errorf("%s: %w", shellQuote(p.Path), p.Err)
 	}
 	return usage(err, "check the name of the prompt file")
 }
