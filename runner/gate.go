@@ -86,9 +86,9 @@ func (g *gate) enter(ctx context.Context, tokens int64) (p pass, ok bool) {
 	}
 }
 
-// sleep ends after d, or earlier when changed is closed or ctx ends; a negative d waits for these alone.
+// sleep ends after d, or earlier when changed is closed or ctx ends.
 func sleep(ctx context.Context, d time.Duration, changed <-chan struct{}) {
-	timer := time.NewTimer(max(d, 0))
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -81,7 +81,7 @@ func (k *keeper) turn(ctx context.Context) {
 	turned, err := k.store.Turn(ctx, k.unsaved, k.pause(), want)
 	if err != nil && !(k.err != nil && store.AlreadySaved(err)) {
 		// What was saved is not known, and the answers are paid for: keep them, let nothing more go out, and try again.
-		k.err, k.retryAt = err, now.Add(saveAgainAfter)
+		k.err, k.retryAt, k.pauseAt = err, now.Add(saveAgainAfter), time.Time{}
 		k.gate.close(&Stop{Cause: Storage, Message: err.Error()})
 		k.waitUnsaved.Store(int64(len(k.unsaved)))
 		return
