@@ -137,7 +137,9 @@ func (s *Store) Turn(ctx context.Context, outcomes []Outcome, pause *Pause, want
 		return t, nil
 	}
 	if spoilt(err) {
-		err = s.applyOneByOne(ctx, outcomes)
+		if each := s.applyOneByOne(ctx, outcomes); each != nil {
+			err = each
+		} // else it was a claim that was refused
 	}
 	return Turned{}, s.explain("save answers to", err)
 }

@@ -147,6 +147,21 @@ func TestFence(t *testing.T) {
 	}
 }
 
+func TestRefusedClaimKeepsTheOutcomes(t *testing.T) {
+	s := open(t)
+	mustImport(t, s, "a", "b")
+	mustBegin(t, s)
+	a := mustTurn(t, s, 1).Claims[0]
+	s.attempt-- // the next claim's attempt is on record already
+	_, err := s.Turn(ctx, []Outcome{answer(a, string(a.Body))}, nil, Want{Jobs: 1, New: 1, Bytes: 1, Now: time.Now()})
+	if err == nil || err.Error() == "" {
+		t.Error("the claim must be refused:", err)
+	}
+	if diff := cmp.Diff([]string{"1 a done", "2 b pending"}, rows(t, s)); diff != "" {
+		t.Error("the answer beside it must be saved:", diff)
+	}
+}
+
 func TestHandBackForgetsTheAttempt(t *testing.T) {
 	s := open(t)
 	mustImport(t, s, "a")
