@@ -241,7 +241,7 @@ func TestTotalsAddUp(t *testing.T) {
 	mustImport(t, s, "a", "b", "c", "d")
 	mustBegin(t, s)
 	move(t, s, func(o *Outcome) { // a: wasted 7
-		o.Arrow, o.Class, o.Sent, o.Status, o.Usage = Fail, "job_failed", true, 200, Usage{true, 3, 4, 7}
+		o.Arrow, o.Class, o.Sent, o.Status, o.Usage = Fail, "job_failed", true, 200, Usage{Known: true, Prompt: 3, Completion: 4, Total: 7}
 	})
 	move(t, s, func(o *Outcome) { // b: usage unknown
 		o.Arrow, o.Class, o.Sent, o.Status, o.Response, o.EstimatedPrompt, o.Estimated = Complete, "done", true, 200, []byte(`{"prompt":"b"}`), 8, 12

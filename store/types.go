@@ -41,8 +41,9 @@ type Skipped struct {
 
 // Usage holds token counts; Known is false when the API reported none: unknown is a value, zero is another.
 type Usage struct {
-	Known                     bool
-	Prompt, Completion, Total int64
+	Known                                bool
+	Prompt, Completion, Total            int64
+	Cached, CacheWrite, Reasoning, Audio int64 // of these; see chat.Usage
 }
 
 // Row is a prompt of the input with all that is known of its answer, as Rows yields it in input order.

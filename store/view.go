@@ -249,7 +249,7 @@ func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 	r.Key, r.Body, r.Carried, r.ErrorBody, r.Response = c.key, c.body, c.carried, c.errBody, c.response
 	r.Endpoint, r.Status, r.RequestID = c.endpoint.String, int(c.status.Int64), c.request.String
 	r.Latency = time.Duration(c.duration.Int64) * time.Millisecond
-	r.Usage = Usage{c.total.Valid, c.prompt.Int64, c.completion.Int64, c.total.Int64}
+	r.Usage = Usage{Known: c.total.Valid, Prompt: c.prompt.Int64, Completion: c.completion.Int64, Total: c.total.Int64}
 	r.Type, r.Code, r.Message = c.kind.String, c.code.String, c.message.String
 	r.Assembled, r.FinishReason = c.assembled.Int64 == 1, c.finish.String
 	r.EstimatedPrompt, r.Estimated = c.estPrompt.Int64, c.estimate.Int64

@@ -100,7 +100,7 @@ func TestDoSendsTheRequestAndKeepsTheAnswer(t *testing.T) {
 		!result.Replayed || !result.Simulated || result.Duration <= 0 || string(result.Body) != completion {
 		t.Errorf("result %+v", result)
 	}
-	want := Answer{ID: "chatcmpl-1", Model: "m-1", Created: 1706745600, FinishReason: "stop", Usage: Usage{true, 25, 8, 33}}
+	want := Answer{ID: "chatcmpl-1", Model: "m-1", Created: 1706745600, FinishReason: "stop", Usage: Usage{Known: true, Prompt: 25, Completion: 8, Total: 33}}
 	if result.Answer != want {
 		t.Errorf("answer %+v, want %+v", result.Answer, want)
 	}

@@ -65,13 +65,13 @@ func TestWhatCountsAsACompletion(t *testing.T) {
 
 func TestUsageIsReportedOrUnknown(t *testing.T) {
 	for usage, want := range map[string]Usage{
-		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}`:                               {true, 1, 2, 3},
-		`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`:                               {true, 0, 0, 0},
-		`{"prompt_tokens":12.0,"completion_tokens":1.2e1,"total_tokens":24.000}`:                   {true, 12, 12, 24},
-		`{"prompt_tokens":1,"completion_tokens":2}`:                                                {true, 1, 2, 3},
-		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":null}`:                            {true, 1, 2, 3},
-		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":9}`:                               {true, 1, 2, 9},
-		`{"prompt_tokens":9007199254740992,"completion_tokens":0,"total_tokens":9007199254740992}`: {true, 1 << 53, 0, 1 << 53},
+		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}`:                               {Known: true, Prompt: 1, Completion: 2, Total: 3},
+		`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`:                               {Known: true, Prompt: 0, Completion: 0, Total: 0},
+		`{"prompt_tokens":12.0,"completion_tokens":1.2e1,"total_tokens":24.000}`:                   {Known: true, Prompt: 12, Completion: 12, Total: 24},
+		`{"prompt_tokens":1,"completion_tokens":2}`:                                                {Known: true, Prompt: 1, Completion: 2, Total: 3},
+		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":null}`:                            {Known: true, Prompt: 1, Completion: 2, Total: 3},
+		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":9}`:                               {Known: true, Prompt: 1, Completion: 2, Total: 9},
+		`{"prompt_tokens":9007199254740992,"completion_tokens":0,"total_tokens":9007199254740992}`: {Known: true, Prompt: 1 << 53, Completion: 0, Total: 1 << 53},
 		`{"prompt_tokens":9007199254740992,"completion_tokens":0,"total_tokens":0}`:                {},
 		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":2}`:                               {},
 		`{"prompt_tokens":1,"completion_tokens":9007199254740992}`:                                 {},
@@ -97,7 +97,7 @@ func TestUsageIsReportedOrUnknown(t *testing.T) {
 }
 
 func TestUsageOfFailuresIsPickedUp(t *testing.T) {
-	want := Usage{true, 5, 0, 5}
+	want := Usage{Known: true, Prompt: 5, Completion: 0, Total: 5}
 	usage := `"usage":{"prompt_tokens":5,"completion_tokens":0,"total_tokens":5}`
 	for _, r := range []Result{
 		do(serve(t, answer(400, `{"error":{"code":"content_policy_violation"},`+usage+`}`)), request),

@@ -88,6 +88,9 @@ type Answer struct {
 type Usage struct {
 	Known                     bool
 	Prompt, Completion, Total int64
+	Cached, CacheWrite        int64 // parts of Prompt: read from, and written to, the provider's cache
+	Reasoning                 int64 // a part of Completion, or of what Total counts beside it
+	Audio                     int64 // a part of either
 }
 
 // Wait is a server's request to wait.

@@ -41,7 +41,7 @@ func TestStreamBecomesACompletion(t *testing.T) {
 	if diff := cmp.Diff(helloCompletion, string(r.Body)); diff != "" || r.Class != Done || !r.Assembled {
 		t.Fatalf("%v %q\n%s", r.Class, r.Message, diff)
 	}
-	want := Answer{ID: "c-1", Model: "m-1", Created: 1706745600, FinishReason: "stop", Usage: Usage{true, 25, 8, 33}}
+	want := Answer{ID: "c-1", Model: "m-1", Created: 1706745600, FinishReason: "stop", Usage: Usage{Known: true, Prompt: 25, Completion: 8, Total: 33}}
 	if r.Answer != want {
 		t.Errorf("answer %+v, want %+v", r.Answer, want)
 	}

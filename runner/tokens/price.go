@@ -1,0 +1,51 @@
+package tokens
+
+// Rates are what a token costs, in picodollars, of a call whose prompt has more tokens than Above.
+type Rates struct {
+	Above                                        int64
+	Input, Output, Cached, CacheWrite, Reasoning Money
+}
+
+// Price is what a model costs.
+type Price struct {
+	Rates   []Rates // by Above, ascending; the first begins at 0
+	Largest int64   // tokens of its largest answer, 0 when that is not known
+	Source  string  // where the price is from, with its date, in a few words
+}
+
+// For is what applies to a call with so many prompt tokens: to the whole of it, not only to what lies above.
+func (p *Price) For(prompt int64) Rates {
+	found := p.Rates[0]
+	for _, r := range p.Rates[1:] {
+		if prompt > r.Above {
+			found = r
+		}
+	}
+	return found
+}
+
+// Cost is what a call, or a sum of calls at the same rates, costs: every token once, at the rate of the part that it is. What
+// lies between prompt + completion and the total is output: some providers count thought there.
+func (r Rates) Cost(u Usage) Money {
+	cached := min(u.Cached, u.Prompt)
+	written := min(u.CacheWrite, u.Prompt-cached)
+	output := u.Total - u.Prompt
+	thought := min(u.Reasoning, output)
+	sum := r.Input.times(u.Prompt - cached - written)
+	sum = sum.Plus(r.Cached.times(cached)).Plus(r.CacheWrite.times(written))
+	return sum.Plus(r.Output.times(output - thought)).Plus(r.Reasoning.times(thought))
+}
+
+// Cost is what one call costs; false when that cannot be known: without usage, and for audio, which is priced apart.
+func (p *Price) Cost(u Usage) (Money, bool) {
+	if p == nil || !u.Known || u.Audio > 0 {
+		return 0, false
+	}
+	return p.For(u.Prompt).Cost(u), true
+}
+
+// Worst is the most that a call with so many prompt and completion tokens can cost.
+func (p *Price) Worst(prompt, completion int64) Money {
+	r := p.For(prompt)
+	return max(r.Input, r.CacheWrite).times(prompt).Plus(max(r.Output, r.Reasoning).times(completion))
+}
