@@ -164,7 +164,7 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 	case opt.Limit > 0 && int64(opt.Limit) < d.counts.Pending:
 		reason = string(runner.Limit)
 	}
-	return sum, d.store.EndRun(ctx, time.Now(), reason)
+	return sum, d.store.EndRun(ctx, store.End{At: time.Now(), Reason: reason})
 }
 
 // termGrace is how long calls in flight are waited for after SIGTERM: containers are killed 10 s after it.

@@ -47,6 +47,7 @@ type ImportOptions struct {
 type Imported struct {
 	Changes Changes
 	Counts  Counts
+	Backlog []Backlog
 }
 
 var errUndo = errors.New("dry run")
@@ -88,6 +89,9 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 		if done.Counts, err = readCounts(ctx, s.conn); err != nil {
 			return err
 		}
+		if done.Backlog, err = readBacklog(ctx, s.conn); err != nil {
+			return err
+		}
 		if opt.DryRun {
 			return errUndo
 		}
@@ -121,7 +125,7 @@ const (
 	importBytes = 1 << 20
 )
 
-const importColumns = "position, input, line, tokens, model, custom_id, key, carried, body"
+const importColumns = "position, input, line, tokens, max_tokens, model, custom_id, key, carried, body"
 
 func (imp *Importer) begin() error {
 	var any bool
@@ -136,7 +140,7 @@ func (imp *Importer) begin() error {
 	if any {
 		script += `
 			CREATE TEMP TABLE IF NOT EXISTS incoming (
-			  position INTEGER PRIMARY KEY, input INTEGER, line INTEGER, tokens INTEGER,
+			  position INTEGER PRIMARY KEY, input INTEGER, line INTEGER, tokens INTEGER, max_tokens INTEGER,
 			  model TEXT, custom_id TEXT, key BLOB, carried BLOB, body BLOB, job INTEGER
 			) STRICT;
 			DELETE FROM temp.incoming;`
@@ -157,12 +161,15 @@ func (imp *Importer) EndFile(in Input) error {
 // Add takes a good line.
 func (imp *Importer) Add(j Job) error {
 	imp.position++
-	var id any
+	var id, most any
+	if j.MaxTokens > 0 {
+		most = j.MaxTokens
+	}
 	if j.HasCustomID {
 		id = j.CustomID
 		imp.ids = true
 	}
-	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, j.Model, id, j.Key[:], nullable(j.Carried), j.Body)
+	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, most, j.Model, id, j.Key[:], nullable(j.Carried), j.Body)
 	imp.bytes += len(j.Body) + len(j.Carried)
 	if imp.rows++; imp.rows < importGroup && imp.bytes < importBytes {
 		return nil
@@ -181,7 +188,7 @@ func (imp *Importer) flush() error {
 	if imp.rows == 0 {
 		return nil
 	}
-	tuple := "(?, ?, ?, ?, ?, ?, ?, ?, ?), "
+	tuple := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), "
 	query := "INSERT INTO " + imp.table + " (" + importColumns + ") VALUES " +
 		strings.TrimSuffix(strings.Repeat(tuple, imp.rows), ", ")
 	err := imp.s.exec(imp.ctx, query, imp.args...)
@@ -303,7 +310,7 @@ const (
 	takeOver = `
 		UPDATE jobs SET position = NULL WHERE position IS NOT NULL;
 		UPDATE jobs SET position = n.position, input = n.input, line = n.line, custom_id = n.custom_id, carried = n.carried,
-		  body = CASE WHEN jobs.attempts = 0 THEN n.body ELSE jobs.body END
+		  tokens = n.tokens, max_tokens = n.max_tokens, body = CASE WHEN jobs.attempts = 0 THEN n.body ELSE jobs.body END
 		FROM temp.incoming n WHERE n.job = jobs.id;
 		INSERT INTO jobs (` + importColumns + `)
 		SELECT ` + importColumns + ` FROM temp.incoming WHERE job IS NULL ORDER BY position;

@@ -12,8 +12,20 @@ type Run struct {
 	Started, Ended time.Time // Ended is zero while it goes on, or when it died
 	Endpoint       string
 	Version        string
-	Reason         string // why it ended
+	Reason         string  // why it ended
+	RPM, TPM       float64 // the user's own limits, 0 for none
 }
+
+// End is what a run knows when it ends.
+type End struct {
+	At     time.Time
+	Reason string
+	Waited map[string]time.Duration // how long the first in line was held, by what
+	Limits Limits                   // that the API stated last
+}
+
+// Limits are what an API states that it allows in a window, 0 where it says nothing.
+type Limits struct{ Requests, Tokens int64 }
 
 // Recover puts right what a run that died left behind: attempts without an outcome become unknown (they may not have
 // been sent), their jobs pending again, with no attempt used up. It returns how many there were. A file that was left in the
@@ -55,8 +67,8 @@ func (s *Store) BeginRun(ctx context.Context, r Run) error {
 			return err
 		}
 		return s.conn.QueryRowContext(context.WithoutCancel(ctx),
-			"INSERT INTO runs (started_at, endpoint, version) VALUES (?, ?, ?) RETURNING id",
-			millis(r.Started), r.Endpoint, r.Version).Scan(&s.run)
+			"INSERT INTO runs (started_at, endpoint, version, rpm, tpm) VALUES (?, ?, ?, nullif(?, 0.0), nullif(?, 0.0)) RETURNING id",
+			millis(r.Started), r.Endpoint, r.Version, r.RPM, r.TPM).Scan(&s.run)
 	})
 	if err != nil {
 		return s.explain("begin run in", err)
@@ -65,9 +77,21 @@ func (s *Store) BeginRun(ctx context.Context, r Run) error {
 }
 
 // EndRun closes the row of this invocation.
-func (s *Store) EndRun(ctx context.Context, at time.Time, reason string) error {
+func (s *Store) EndRun(ctx context.Context, end End) error {
 	err := s.transact(ctx, func() error {
-		return s.exec(context.WithoutCancel(ctx), "UPDATE runs SET ended_at = ?, reason = ? WHERE id = ?", millis(at), reason, s.run)
+		ctx := context.WithoutCancel(ctx)
+		for why, waited := range end.Waited {
+			if err := s.exec(ctx, "INSERT OR REPLACE INTO waits (run, why, ms) VALUES (?, ?, ?)", s.run, why, waited.Milliseconds()); err != nil {
+				return err
+			}
+		}
+		if err := s.exec(ctx, `
+			INSERT INTO limits (endpoint, requests, tokens) SELECT endpoint, nullif(?, 0), nullif(?, 0) FROM runs WHERE id = ?
+			ON CONFLICT (endpoint) DO UPDATE SET requests = coalesce(excluded.requests, requests), tokens = coalesce(excluded.tokens, tokens)`,
+			end.Limits.Requests, end.Limits.Tokens, s.run); err != nil {
+			return err
+		}
+		return s.exec(ctx, "UPDATE runs SET ended_at = ?, reason = ? WHERE id = ?", millis(end.At), end.Reason, s.run)
 	})
 	if err != nil {
 		return s.explain("end run in", err)

@@ -35,8 +35,34 @@ CREATE TABLE runs (
   endpoint   TEXT NOT NULL,
   version    TEXT NOT NULL,
   reason     TEXT,
+  rpm        REAL,                         -- the user's own limits; NULL is none
+  tpm        REAL,
   CHECK ((ended_at IS NULL) = (reason IS NULL))
 ) STRICT;
+
+-- How long the first in line was held in a run, and by what.
+CREATE TABLE waits (
+  run INTEGER NOT NULL,
+  why TEXT NOT NULL,
+  ms  INTEGER NOT NULL,
+  PRIMARY KEY (run, why)
+) STRICT, WITHOUT ROWID;
+
+-- What a token costs, in picodollars (10^-12 US dollars), of calls whose prompt is longer than above. No row, no price.
+CREATE TABLE prices (
+  endpoint    TEXT NOT NULL,
+  model       TEXT NOT NULL,               -- requested
+  above       INTEGER NOT NULL,            -- prompt tokens; the first row of a model has 0
+  input       INTEGER NOT NULL,
+  output      INTEGER NOT NULL,
+  cached      INTEGER NOT NULL,
+  cache_write INTEGER NOT NULL,
+  reasoning   INTEGER NOT NULL,
+  largest     INTEGER,                     -- answer in tokens; NULL is unknown
+  source      TEXT NOT NULL,               -- in words
+  given       INTEGER NOT NULL CHECK (given IN (0, 1)), -- by the user
+  PRIMARY KEY (endpoint, model, above)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE jobs (
   id         INTEGER PRIMARY KEY,
@@ -55,6 +81,7 @@ CREATE TABLE jobs (
   limited    INTEGER NOT NULL DEFAULT 0,   -- rate limit episodes met
   generation INTEGER NOT NULL DEFAULT 0,   -- of its idempotency key
   tokens     INTEGER NOT NULL,             -- estimated prompt tokens
+  max_tokens INTEGER,                      -- the most that the request allows for its answer; NULL when it says nothing
   model      TEXT NOT NULL,
   custom_id  TEXT,
   key        BLOB NOT NULL CHECK (length(key) = 32),
@@ -83,6 +110,10 @@ CREATE TABLE attempts (
   prompt_tokens     INTEGER,               -- reported; NULL is unknown
   completion_tokens INTEGER,
   total_tokens      INTEGER,
+  cached_tokens      INTEGER,              -- parts of prompt_tokens
+  cache_write_tokens INTEGER,
+  reasoning_tokens   INTEGER,              -- a part of what is not prompt
+  audio_tokens       INTEGER,
   body              BLOB,                  -- what came instead of an answer, its first 64 KiB
   CHECK ((class IS NULL) = (duration_ms IS NULL))
 ) STRICT;
@@ -105,8 +136,10 @@ CREATE TABLE outputs (
   prev_dev   INTEGER NOT NULL, prev_inode INTEGER NOT NULL, prev_size INTEGER NOT NULL, prev_mtime_ns INTEGER NOT NULL
 ) STRICT;
 
--- The pool's own waits: no call to this endpoint before that time.
+-- The pool's own waits: no call to this endpoint before that time. And the limits that it last stated, of requests and tokens.
 CREATE TABLE limits (
   endpoint   TEXT PRIMARY KEY,
-  not_before INTEGER NOT NULL
+  not_before INTEGER NOT NULL DEFAULT 0,
+  requests   INTEGER,
+  tokens     INTEGER
 ) STRICT;

@@ -25,7 +25,7 @@ import (
 
 const (
 	applicationID = 0x62746368 // "btch": tells a job file from any other database
-	schemaVersion = 1
+	schemaVersion = 2
 	busyTimeout   = 10 * time.Second
 )
 
@@ -66,8 +66,9 @@ type Store struct {
 	read    *sql.DB
 	stmts   map[string]*sql.Stmt
 	salt    []byte
-	run     int64 // of this invocation, 0 before BeginRun
-	attempt int64 // the newest attempt's id
+	run     int64  // of this invocation, 0 before BeginRun
+	attempt int64  // the newest attempt's id
+	chosen  string // restricts claims to the jobs of Choose
 	created bool
 	mu      sync.Mutex // one transaction at a time on conn
 }
@@ -164,9 +165,13 @@ func (s *Store) open(ctx context.Context, create bool) error {
 		return err
 	}
 	if !s.created {
-		err := checkIdentity(ctx, s.conn)
+		var version int
+		version, err = checkIdentity(ctx, s.conn)
 		if create && errors.Is(err, ErrNotJobFile) {
 			s.created, err = unborn(ctx, s.conn)
+		}
+		if err == nil && !s.created && version < schemaVersion {
+			err = migrate(ctx, s.conn)
 		}
 		if err != nil {
 			return err
@@ -211,7 +216,26 @@ func (s *Store) openRead(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
-	return checkIdentity(ctx, conn)
+	version, err := checkIdentity(ctx, conn)
+	if err != nil || version == schemaVersion {
+		return err
+	}
+	return s.migrateFirst(ctx)
+}
+
+// migrateFirst brings an older file up to date for a reader.
+func (s *Store) migrateFirst(ctx context.Context) error {
+	db, err := sql.Open("sqlite3", s.dsn("mode=rw"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return migrate(ctx, conn)
 }
 
 // assertDurable refuses to go on when the settings of the DSN did not take: durability must not be a matter of luck.
@@ -243,21 +267,21 @@ func (s *Store) fill(ctx context.Context) error {
 	})
 }
 
-func checkIdentity(ctx context.Context, conn *sql.Conn) error {
-	var id, version int
+func checkIdentity(ctx context.Context, conn *sql.Conn) (version int, err error) {
+	var id int
 	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
-		return err
+		return 0, err
 	}
 	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
+		return 0, err
 	}
 	switch {
 	case id != applicationID:
-		return ErrNotJobFile
+		return 0, ErrNotJobFile
 	case version > schemaVersion:
-		return &VersionError{Have: version, Want: schemaVersion}
+		return 0, &VersionError{Have: version, Want: schemaVersion}
 	}
-	return nil
+	return version, nil
 }
 
 // unborn says that a run died while it made this file: it is a database already, and there is nothing in it.

@@ -19,8 +19,10 @@ type Claim struct {
 	Generation     int
 	Body           []byte
 	IdempotencyKey string
-	Tokens         int64 // estimated prompt tokens
-	Used           int   // attempts used up so far
+	Model          string // requested
+	Tokens         int64  // estimated prompt tokens
+	MaxTokens      int64  // of the answer, 0 when the request does not bound it
+	Used           int    // attempts used up so far
 	Timeouts       int
 	Limited        int // rate limit episodes met
 }
@@ -124,8 +126,9 @@ func (s *Store) Turn(ctx context.Context, outcomes []Outcome, pause *Pause, want
 			}
 		}
 		if pause != nil {
-			if err := s.exec(ctx, "INSERT OR REPLACE INTO limits (endpoint, not_before) VALUES (?, ?)",
-				pause.Endpoint, millis(pause.Until)); err != nil {
+			if err := s.exec(ctx, `
+				INSERT INTO limits (endpoint, not_before) VALUES (?, ?)
+				ON CONFLICT (endpoint) DO UPDATE SET not_before = excluded.not_before`, pause.Endpoint, millis(pause.Until)); err != nil {
 				return err
 			}
 		}
@@ -216,9 +219,9 @@ func (o *Outcome) possiblyPaid() int {
 
 // end closes the attempt and moves its job.
 func (s *Store) end(ctx context.Context, o *Outcome, query string, args ...any) error {
-	var prompt, completion, total any
-	if o.Usage.Known {
-		prompt, completion, total = o.Usage.Prompt, o.Usage.Completion, o.Usage.Total
+	var prompt, completion, total, cached, written, thought, audio any
+	if u := o.Usage; u.Known {
+		prompt, completion, total, cached, written, thought, audio = u.Prompt, u.Completion, u.Total, u.Cached, u.CacheWrite, u.Reasoning, u.Audio
 	}
 	var status any
 	if o.Status != 0 {
@@ -226,10 +229,11 @@ func (s *Store) end(ctx context.Context, o *Outcome, query string, args ...any) 
 	}
 	n, err := s.execN(ctx, `
 		UPDATE attempts SET started_at = ?, duration_ms = ?, class = ?, reason = ?, sent = ?, status = ?, type = ?, code = ?,
-		  message = ?, request_id = ?, prompt_tokens = ?, completion_tokens = ?, total_tokens = ?, body = ?
+		  message = ?, request_id = ?, prompt_tokens = ?, completion_tokens = ?, total_tokens = ?,
+		  cached_tokens = ?, cache_write_tokens = ?, reasoning_tokens = ?, audio_tokens = ?, body = ?
 		WHERE id = ? AND class IS NULL`,
 		millis(o.Started), o.Duration.Milliseconds(), o.Class, text(o.Reason), o.Sent, status, text(o.Type), text(o.Code),
-		text(o.Message), text(o.RequestID), prompt, completion, total, nullable(o.ErrorBody), o.Attempt)
+		text(o.Message), text(o.RequestID), prompt, completion, total, cached, written, thought, audio, nullable(o.ErrorBody), o.Attempt)
 	if err != nil {
 		return err
 	}
@@ -259,35 +263,43 @@ func (s *Store) saveAnswer(ctx context.Context, o *Outcome) error {
 }
 
 const (
-	claimColumns = `SELECT id, generation, tokens, used, timeouts, limited, body FROM jobs
+	claimColumns = `SELECT id, generation, model, tokens, coalesce(max_tokens, 0), used, timeouts, limited, body FROM jobs
 		WHERE state = 'pending' AND position IS NOT NULL AND run_after <= ? AND `
 
-	claimOwnDue   = claimColumns + "last = 0 AND run_after > 0 AND run = ? ORDER BY run_after, position LIMIT ?"
-	claimOtherDue = claimColumns + "last = 0 AND run_after > 0 AND run <> ? ORDER BY run_after, position LIMIT ?"
-	claimFresh    = claimColumns + "last = 0 AND run_after = 0 AND ? > 0 ORDER BY position LIMIT ?"
+	claimOwnDue   = "last = 0 AND run_after > 0 AND run = ?"
+	claimOtherDue = "last = 0 AND run_after > 0 AND run <> ?"
+	claimFresh    = "last = 0 AND run_after = 0 AND ? > 0"
 	// The jobs whose answers stopped the last run wait until everything else has its answer.
-	claimLast = claimColumns + `last = 1 AND run <> ?
-		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND position IS NOT NULL AND last = 0)
-		ORDER BY run_after, position LIMIT ?`
+	claimLast = `last = 1 AND run <> ?
+		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND position IS NOT NULL AND last = 0)`
 )
+
+// claimQuery selects jobs of one kind, in the order in which they are claimed.
+func (s *Store) claimQuery(kind string) string {
+	order := " ORDER BY run_after, position LIMIT ?"
+	if kind == claimFresh {
+		order = " ORDER BY position LIMIT ?"
+	}
+	return claimColumns + kind + s.chosen + order
+}
 
 // claim takes due retries first, so that the tail of a run is not all retries, then fresh jobs in input order.
 func (s *Store) claim(ctx context.Context, want Want) (Turned, error) {
 	var t Turned
 	bytes := want.Bytes
-	for _, query := range []string{claimOwnDue, claimOtherDue, claimFresh, claimLast} {
+	for _, kind := range []string{claimOwnDue, claimOtherDue, claimFresh, claimLast} {
 		n := want.Jobs - len(t.Claims)
-		if query != claimOwnDue {
+		if kind != claimOwnDue {
 			n = min(n, want.New)
 		}
-		if n <= 0 || bytes <= 0 || query == claimLast && len(t.Claims) > 0 {
+		if n <= 0 || bytes <= 0 || kind == claimLast && len(t.Claims) > 0 {
 			continue
 		}
-		claims, err := s.take(ctx, query, n, want.Now, &bytes)
+		claims, err := s.take(ctx, s.claimQuery(kind), n, want.Now, &bytes)
 		if err != nil {
 			return Turned{}, err
 		}
-		if query != claimOwnDue {
+		if kind != claimOwnDue {
 			want.New -= len(claims)
 			t.New += len(claims)
 		}
@@ -305,7 +317,7 @@ func (s *Store) claim(ctx context.Context, want Want) (Turned, error) {
 func (s *Store) nextDue(ctx context.Context, ownOnly bool) (time.Time, error) {
 	st, err := s.stmt(ctx, `
 		SELECT min(run_after) FROM jobs
-		WHERE state = 'pending' AND position IS NOT NULL AND last = 0 AND run_after > 0 AND (run = ?1 OR ?2 = 0)`)
+		WHERE state = 'pending' AND position IS NOT NULL AND last = 0 AND run_after > 0 AND (run = ?1 OR ?2 = 0)`+s.chosen)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -329,7 +341,7 @@ func (s *Store) take(ctx context.Context, query string, n int, now time.Time, by
 	var claims []Claim
 	for *bytes > 0 && rows.Next() {
 		var c Claim
-		if err := rows.Scan(&c.Job, &c.Generation, &c.Tokens, &c.Used, &c.Timeouts, &c.Limited, &c.Body); err != nil {
+		if err := rows.Scan(&c.Job, &c.Generation, &c.Model, &c.Tokens, &c.MaxTokens, &c.Used, &c.Timeouts, &c.Limited, &c.Body); err != nil {
 			return nil, err
 		}
 		*bytes -= int64(len(c.Body))

@@ -30,6 +30,7 @@ type Job struct {
 	Body        []byte
 	Carried     []byte // JSON object, or nil
 	Tokens      int64  // estimated prompt tokens
+	MaxTokens   int64  // the most that the request allows for its answer, 0 when it says nothing
 }
 
 // Skipped is an input line that was left out of the run because it is bad; it stands in the errors file.

@@ -127,6 +127,7 @@ func (v *View) tally(ctx context.Context, query string) ([]Tally, error) {
 const rowsQuery = `
 	SELECT j.position, j.id, j.state, i.path, j.line, j.custom_id, j.model, j.key, j.body, j.carried, j.attempts, j.unknown > 0,
 	  r.endpoint, a.status, a.request_id, a.duration_ms, a.prompt_tokens, a.completion_tokens, a.total_tokens,
+	  a.cached_tokens, a.cache_write_tokens, a.reasoning_tokens, a.audio_tokens,
 	  a.type, a.code, a.message, a.body,
 	  w.response, w.assembled, w.finish_reason, w.estimated_prompt, w.estimated
 	FROM jobs j
@@ -234,6 +235,7 @@ type rowScan struct {
 	position                                                                    int64
 	file, id, endpoint, request, kind, code, message, finish                    sql.NullString
 	status, duration, prompt, completion, total, assembled, estPrompt, estimate sql.NullInt64
+	cached, written, thought, audio                                             sql.NullInt64
 	key, body, carried, errBody, response                                       sql.RawBytes
 }
 
@@ -241,6 +243,7 @@ func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 	r := &c.Row
 	if err := rows.Scan(&c.position, &r.ID, &r.State, &c.file, &r.Line, &c.id, &r.Model, &c.key, &c.body, &c.carried, &r.Attempts, &r.PossiblyPaid,
 		&c.endpoint, &c.status, &c.request, &c.duration, &c.prompt, &c.completion, &c.total,
+		&c.cached, &c.written, &c.thought, &c.audio,
 		&c.kind, &c.code, &c.message, &c.errBody,
 		&c.response, &c.assembled, &c.finish, &c.estPrompt, &c.estimate); err != nil {
 		return nil, err
@@ -249,7 +252,8 @@ func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 	r.Key, r.Body, r.Carried, r.ErrorBody, r.Response = c.key, c.body, c.carried, c.errBody, c.response
 	r.Endpoint, r.Status, r.RequestID = c.endpoint.String, int(c.status.Int64), c.request.String
 	r.Latency = time.Duration(c.duration.Int64) * time.Millisecond
-	r.Usage = Usage{Known: c.total.Valid, Prompt: c.prompt.Int64, Completion: c.completion.Int64, Total: c.total.Int64}
+	r.Usage = Usage{Known: c.total.Valid, Prompt: c.prompt.Int64, Completion: c.completion.Int64, Total: c.total.Int64,
+		Cached: c.cached.Int64, CacheWrite: c.written.Int64, Reasoning: c.thought.Int64, Audio: c.audio.Int64}
 	r.Type, r.Code, r.Message = c.kind.String, c.code.String, c.message.String
 	r.Assembled, r.FinishReason = c.assembled.Int64 == 1, c.finish.String
 	r.EstimatedPrompt, r.Estimated = c.estPrompt.Int64, c.estimate.Int64

@@ -1,0 +1,106 @@
+package store
+
+import "context"
+
+// Backlog is what is left to send to one model.
+type Backlog struct {
+	Model   string // requested
+	Jobs    int64
+	Tokens  int64 // estimated, of their prompts
+	Bounded int64 // jobs whose request bounds its answer
+	Most    int64 // completion tokens that those allow, together
+}
+
+// Backlog sums up the pending jobs of the input by model.
+func (v *View) Backlog(ctx context.Context) ([]Backlog, error) {
+	all, err := readBacklog(ctx, v.tx)
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	return all, nil
+}
+
+func readBacklog(ctx context.Context, q querier) ([]Backlog, error) {
+	rows, err := q.QueryContext(ctx, `
+		SELECT model, count(*), sum(tokens), count(max_tokens), coalesce(sum(max_tokens), 0)
+		FROM jobs WHERE state = 'pending' AND position IS NOT NULL GROUP BY model ORDER BY model`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []Backlog
+	for rows.Next() {
+		var b Backlog
+		if err := rows.Scan(&b.Model, &b.Jobs, &b.Tokens, &b.Bounded, &b.Most); err != nil {
+			return nil, err
+		}
+		all = append(all, b)
+	}
+	return all, rows.Err()
+}
+
+// Seen is what the answers of one model, at one endpoint, that came with usage tell of those that are to come: sums of their
+// tokens and times, and of products, from which follow means, ratios and how sure they are.
+type Seen struct {
+	Endpoint, Model                        string
+	Answers                                int64
+	Estimated, Prompt, Output, Millis      int64 // prompt as it was estimated, as it was reported; what is not prompt; time
+	EstimatedSq, EstimatedPrompt, PromptSq float64
+	OutputSq                               float64
+	Highest                                int64 // reported prompt tokens for 1,000 estimated ones, of the answer where they were most
+}
+
+// Seen reads what the answers of this file tell, those no longer in the input among them.
+func (v *View) Seen(ctx context.Context) ([]Seen, error) {
+	rows, err := v.tx.QueryContext(ctx, `
+		SELECT r.endpoint, j.model, count(*), sum(j.tokens), sum(a.prompt_tokens), sum(a.total_tokens - a.prompt_tokens), sum(a.duration_ms),
+		  total(1.0 * j.tokens * j.tokens), total(1.0 * j.tokens * a.prompt_tokens), total(1.0 * a.prompt_tokens * a.prompt_tokens),
+		  total(1.0 * (a.total_tokens - a.prompt_tokens) * (a.total_tokens - a.prompt_tokens)),
+		  max((a.prompt_tokens * 1000 + j.tokens - 1) / max(j.tokens, 1))
+		FROM jobs j JOIN attempts a ON a.id = j.attempt JOIN runs r ON r.id = a.run
+		WHERE j.state = 'done' AND a.total_tokens IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2`)
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	defer rows.Close()
+	var all []Seen
+	for rows.Next() {
+		var s Seen
+		if err := rows.Scan(&s.Endpoint, &s.Model, &s.Answers, &s.Estimated, &s.Prompt, &s.Output, &s.Millis,
+			&s.EstimatedSq, &s.EstimatedPrompt, &s.PromptSq, &s.OutputSq, &s.Highest); err != nil {
+			return nil, v.s.explain("read", err)
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
+}
+
+// onlyChosen restricts a query of jobs to those of Choose.
+const onlyChosen = " AND id IN (SELECT id FROM temp.chosen)"
+
+// Choose lets this Store claim only so many jobs of the input, spread evenly over the lengths of their prompts. The choice depends on
+// the input alone: made again, it finds the same jobs. It returns how many of them are pending.
+func (s *Store) Choose(ctx context.Context, n int) (pending int64, err error) {
+	err = s.transact(ctx, func() error {
+		ctx := context.WithoutCancel(ctx)
+		if _, err := s.conn.ExecContext(ctx, "DROP TABLE IF EXISTS temp.chosen; CREATE TEMP TABLE chosen (id INTEGER PRIMARY KEY)"); err != nil {
+			return err
+		}
+		// Of n equal parts of the jobs in order of length, the one in the middle of each.
+		if _, err := s.conn.ExecContext(ctx, `
+			INSERT INTO temp.chosen
+			SELECT id FROM (
+			  SELECT id, row_number() OVER (ORDER BY tokens, position) AS nth, count(*) OVER () AS jobs
+			  FROM jobs WHERE position IS NOT NULL)
+			WHERE (2 * nth * ?1 + jobs) / (2 * jobs) <> (2 * (nth - 1) * ?1 + jobs) / (2 * jobs)`, n); err != nil {
+			return err
+		}
+		return s.conn.QueryRowContext(ctx, `
+			SELECT count(*) FROM jobs WHERE state = 'pending' AND position IS NOT NULL`+onlyChosen).Scan(&pending)
+	})
+	if err != nil {
+		return 0, s.explain("choose jobs of", err)
+	}
+	s.chosen = onlyChosen
+	return pending, nil
+}

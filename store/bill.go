@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+)
+
+// BillKind says what became of the answers that a Bill sums up.
+type BillKind string
+
+const (
+	BillDone   BillKind = "done"   // they stand in the output
+	BillGone   BillKind = "gone"   // their prompts are no longer in the input
+	BillWasted BillKind = "wasted" // of attempts that gave no job its answer
+	BillLost   BillKind = "lost"   // of attempts with an unknown outcome: the worst case, not what was used
+)
+
+// Bill is what attempts used that are priced alike: of one endpoint, model and kind, at one tier of its price. With Price.Rates
+// of that tier the cost of the sum is the sum of the costs.
+type Bill struct {
+	Endpoint, Model string
+	Kind            BillKind
+	Estimated       bool  // counted here, since the API reported no usage
+	Above           int64 // of the price tier
+	Attempts        int64
+	Usage           Usage // the sum; of BillLost the estimated prompts, and what the requests allow for their answers
+	Unbounded       int64 // of BillLost, the attempts whose request does not bound its answer
+}
+
+// Bills sums up all that was or may have been charged for: every attempt is in one Bill, or cost nothing.
+func (v *View) Bills(ctx context.Context) ([]Bill, error) {
+	var tiers bool
+	if err := v.tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM prices WHERE above > 0)").Scan(&tiers); err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	tier := func(prompt string) string {
+		if !tiers {
+			return "0"
+		}
+		return "coalesce((SELECT max(p.above) FROM prices p WHERE p.endpoint = r.endpoint AND p.model = j.model AND p.above < " + prompt + "), 0)"
+	}
+	const from = " FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run "
+	rows, err := v.tx.QueryContext(ctx, `
+		SELECT r.endpoint, j.model,
+		  iif(j.state = 'done' AND j.attempt = a.id, iif(j.position IS NULL, 'gone', 'done'), 'wasted'), 0, `+tier("a.prompt_tokens")+`,
+		  count(*), sum(a.prompt_tokens), sum(a.completion_tokens), sum(a.total_tokens),
+		  sum(coalesce(a.cached_tokens, 0)), sum(coalesce(a.cache_write_tokens, 0)), sum(coalesce(a.reasoning_tokens, 0)),
+		  sum(coalesce(a.audio_tokens, 0)), 0`+from+`
+		WHERE a.total_tokens IS NOT NULL GROUP BY 1, 2, 3, 5, coalesce(a.audio_tokens, 0) > 0
+		UNION ALL
+		SELECT r.endpoint, j.model, iif(j.position IS NULL, 'gone', 'done'), 1, `+tier("w.estimated_prompt")+`,
+		  count(*), sum(w.estimated_prompt), sum(w.estimated - w.estimated_prompt), sum(w.estimated), 0, 0, 0, 0, 0
+		FROM answers w JOIN jobs j ON j.id = w.job JOIN attempts a ON a.id = j.attempt JOIN runs r ON r.id = a.run
+		WHERE w.estimated IS NOT NULL AND j.state = 'done' GROUP BY 1, 2, 3, 5
+		UNION ALL
+		SELECT r.endpoint, j.model, 'lost', 1, `+tier("j.tokens")+`,
+		  count(*), sum(j.tokens), sum(coalesce(j.max_tokens, 0)), sum(j.tokens + coalesce(j.max_tokens, 0)), 0, 0, 0, 0, sum(j.max_tokens IS NULL)`+from+`
+		WHERE a.total_tokens IS NULL AND (a.class = 'unknown' OR a.class = 'interrupted' AND a.sent) GROUP BY 1, 2, 5
+		ORDER BY 1, 2, 3, 4, 5`)
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	defer rows.Close()
+	var all []Bill
+	for rows.Next() {
+		b := Bill{Usage: Usage{Known: true}}
+		u := &b.Usage
+		if err := rows.Scan(&b.Endpoint, &b.Model, &b.Kind, &b.Estimated, &b.Above, &b.Attempts, &u.Prompt, &u.Completion, &u.Total,
+			&u.Cached, &u.CacheWrite, &u.Reasoning, &u.Audio, &b.Unbounded); err != nil {
+			return nil, v.s.explain("read", err)
+		}
+		all = append(all, b)
+	}
+	return all, rows.Err()
+}
+
+// Price is what a model costs at an endpoint, in picodollars (10^-12 US dollars) a token, of calls whose prompt has more tokens
+// than Above.
+type Price struct {
+	Endpoint, Model                              string
+	Above                                        int64
+	Input, Output, Cached, CacheWrite, Reasoning int64
+	Largest                                      int64  // answer in tokens, 0 when unknown
+	Source                                       string // in words
+	Given                                        bool   // by the user, not by a table of ours
+}
+
+// Prices returns the prices in force, by endpoint, model and tier.
+func (v *View) Prices(ctx context.Context) ([]Price, error) {
+	all, err := readPrices(ctx, v.tx)
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	return all, nil
+}
+
+func readPrices(ctx context.Context, q querier) ([]Price, error) {
+	rows, err := q.QueryContext(ctx, `
+		SELECT endpoint, model, above, input, output, cached, cache_write, reasoning, largest, source, given
+		FROM prices ORDER BY endpoint, model, above`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []Price
+	for rows.Next() {
+		var p Price
+		var largest sql.NullInt64
+		if err := rows.Scan(&p.Endpoint, &p.Model, &p.Above, &p.Input, &p.Output, &p.Cached, &p.CacheWrite, &p.Reasoning,
+			&largest, &p.Source, &p.Given); err != nil {
+			return nil, err
+		}
+		p.Largest = largest.Int64
+		all = append(all, p)
+	}
+	return all, rows.Err()
+}
+
+// SetPrices puts these in the place of all prices of the file.
+func (s *Store) SetPrices(ctx context.Context, prices []Price) error {
+	err := s.transact(ctx, func() error {
+		ctx := context.WithoutCancel(ctx)
+		if err := s.exec(ctx, "DELETE FROM prices"); err != nil {
+			return err
+		}
+		for _, p := range prices {
+			if err := s.exec(ctx, `
+				INSERT INTO prices (endpoint, model, above, input, output, cached, cache_write, reasoning, largest, source, given)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?)`,
+				p.Endpoint, p.Model, p.Above, p.Input, p.Output, p.Cached, p.CacheWrite, p.Reasoning, p.Largest, p.Source, p.Given); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return s.explain("write", err)
+	}
+	return nil
+}
