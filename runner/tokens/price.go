@@ -24,6 +24,16 @@ func (p *Price) For(prompt int64) Rates {
 	return found
 }
 
+// At is the tier that begins above so many prompt tokens.
+func (p *Price) At(above int64) Rates {
+	for _, r := range p.Rates {
+		if r.Above == above {
+			return r
+		}
+	}
+	return p.For(above)
+}
+
 // Cost is what a call, or a sum of calls at the same rates, costs: every token once, at the rate of the part that it is. What
 // lies between prompt + completion and the total is output: some providers count thought there.
 func (r Rates) Cost(u Usage) Money {
@@ -45,7 +55,9 @@ func (p *Price) Cost(u Usage) (Money, bool) {
 }
 
 // Worst is the most that a call with so many prompt and completion tokens can cost.
-func (p *Price) Worst(prompt, completion int64) Money {
-	r := p.For(prompt)
+func (p *Price) Worst(prompt, completion int64) Money { return p.For(prompt).Worst(prompt, completion) }
+
+// Worst is the most that so many prompt and completion tokens can cost at these rates.
+func (r Rates) Worst(prompt, completion int64) Money {
 	return max(r.Input, r.CacheWrite).times(prompt).Plus(max(r.Output, r.Reasoning).times(completion))
 }
