@@ -28,6 +28,8 @@ func (r *repeated) Rows(context.Context) iter.Seq2[*store.Row, error] {
 }
 
 func (r *repeated) Totals(context.Context) ([]store.UsageTotal, error) { return nil, nil }
+func (r *repeated) Bills(context.Context) ([]store.Bill, error)        { return nil, nil }
+func (r *repeated) Prices(context.Context) ([]store.Price, error)      { return nil, nil }
 
 // Rows with an answer of 300 bytes; ns/op and allocs/op are of one row.
 func BenchmarkWrite(b *testing.B) {

@@ -59,7 +59,7 @@ func encoded(src *source, opt Options) (string, error) {
 	var out bytes.Buffer
 	opt.Stdout = &out
 	opt.fault = func(string) error { return nil }
-	w := newWriter(Files{Results: Stdout, Errors: "/nowhere/e", Usage: "/nowhere/u"}, opt)
+	w := newWriter(Files{Results: Stdout, Errors: "/nowhere/e", Usage: "/nowhere/u"}, opt, nil)
 	ctx := context.Background()
 	if opt.Format == CSV {
 		if err := w.survey(ctx, src); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"batch/runner/tokens"
 	"batch/store"
 )
 
@@ -41,7 +42,8 @@ func set(names []string, more ...string) map[string]bool {
 // flat is the default shape.
 type flat struct {
 	*picker
-	opt Options
+	opt    Options
+	prices Prices
 }
 
 func (s *flat) answer(rec *record, row *store.Row) error {
@@ -64,8 +66,7 @@ func (s *flat) answer(rec *record, row *store.Row) error {
 	rec.raw("finish_reason", ans.first.finish)
 	rec.text("requested_model", row.Model)
 	rec.raw("model", ans.model)
-	usage(rec, row)
-	rec.add("cost", null)
+	s.usage(rec, row)
 	rec.int("attempts", int64(row.Attempts))
 	rec.int("latency_ms", row.Latency.Milliseconds())
 	rec.text("request_id", row.RequestID)
@@ -141,16 +142,14 @@ func (s *flat) simulated(rec *record, row *store.Row) {
 	}
 }
 
-// usage adds the tokens of an answer: those that the API reported, else those counted here, else none.
-func usage(rec *record, row *store.Row) {
+// usage adds the tokens of an answer and what they cost: those that the API reported, else those counted here, else none.
+func (s *flat) usage(rec *record, row *store.Row) {
 	source, u := "unknown", row.Usage
 	switch {
 	case u.Known:
 		source = "reported"
 	case row.Estimated > 0:
-		source = "estimated"
-		u = store.Usage{Known: true, Prompt: row.EstimatedPrompt, Completion: row.Estimated - row.EstimatedPrompt,
-			Total: row.Estimated}
+		source, u = "estimated", row.EstimatedUsage()
 	}
 	for _, c := range []struct {
 		name string
@@ -163,6 +162,8 @@ func usage(rec *record, row *store.Row) {
 		}
 	}
 	rec.text("usage_source", source)
+	cost, known := s.prices.Of(row.Endpoint, row.Model).Cost(tokens.Usage(u))
+	rec.money("cost", cost, known)
 }
 
 // carried adds the author's own keys as they were spelled, apart from those whose names are taken.

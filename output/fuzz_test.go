@@ -72,7 +72,7 @@ func FuzzRow(f *testing.F) {
 		}
 		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}} {
 			for _, row := range rows {
-				w := newWriter(Files{Results: Stdout, Errors: "/nowhere/e", Usage: "/nowhere/u"}, opt)
+				w := newWriter(Files{Results: Stdout, Errors: "/nowhere/e", Usage: "/nowhere/u"}, opt, nil)
 				if _, _, err := w.fill(&row); err != nil {
 					if !utf8.ValidString(err.Error()) {
 						t.Fatalf("error: %q", err)

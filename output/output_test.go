@@ -37,6 +37,8 @@ func (l *ledger) RecordOutputs(_ context.Context, outs ...store.Output) error {
 type source struct {
 	rows   []store.Row
 	totals []store.UsageTotal
+	bills  []store.Bill
+	prices []store.Price
 	err    error // comes after the last row
 }
 
@@ -64,6 +66,8 @@ func (s *source) Rows(context.Context) iter.Seq2[*store.Row, error] {
 }
 
 func (s *source) Totals(context.Context) ([]store.UsageTotal, error) { return s.totals, nil }
+func (s *source) Bills(context.Context) ([]store.Bill, error)        { return s.bills, nil }
+func (s *source) Prices(context.Context) ([]store.Price, error)      { return s.prices, nil }
 
 // done is an answered row: a body with one user message and the message that answered it, both as JSON.
 func done(line int, prompt, message string) store.Row {
@@ -114,7 +118,15 @@ func story() *source {
 	page.Status, page.ErrorBody, page.Type, page.Code, page.Message = 502, []byte("<html>bad gateway"), "", "", "502 Bad Gateway"
 	hollow := failed(9)
 	hollow.Status, hollow.ErrorBody, hollow.Type, hollow.Code, hollow.Message = 200, []byte(`{"choices":[]}`), "", "no_choices", "the answer has no choices"
+	const endpoint, model = "https://api.assisters.dev/v1", "llama-3.1-8b"
+	bill := func(kind store.BillKind, estimated bool, prompt, completion int64) store.Bill {
+		return store.Bill{Endpoint: endpoint, Model: model, Kind: kind, Estimated: estimated, Attempts: 1,
+			Usage: store.Usage{Known: true, Prompt: prompt, Completion: completion, Total: prompt + completion}}
+	}
 	return &source{
+		prices: []store.Price{{Endpoint: endpoint, Model: model, Input: 150000, Output: 600000, Source: "--price"}}, // $0.15 and $0.60 a million
+		bills: []store.Bill{bill(store.BillDone, false, 25, 8), bill(store.BillDone, true, 30, 10), bill(store.BillWasted, false, 5, 0),
+			bill(store.BillGone, false, 2, 4), {Endpoint: endpoint, Model: "other", Kind: store.BillLost, Estimated: true, Attempts: 4}},
 		rows: []store.Row{plain, turns, waiting, two, failed(5), skipped, unreachable, page, hollow},
 		totals: []store.UsageTotal{
 			{Jobs: 1, Pending: 1, Model: "m"},
@@ -211,6 +223,8 @@ func TestReport(t *testing.T) {
 		Rows: 9, Done: 3, Failed: 4, Skipped: 1, Pending: 1,
 		Finish: map[string]int64{"stop": 2, "": 1},
 		Prompt: 25, Completion: 8, Total: 33, Estimated: 40, UsageUnknown: 2,
+		Cost: Cost{Done: Amount{Money: 8_550_000}, Estimated: Amount{Money: 10_500_000}, Wasted: Amount{Money: 750_000},
+			Gone: Amount{Money: 2_700_000}, Lost: Amount{Unknown: 4}},
 		Written: []Written{
 			{kindResults, "prompts.results.jsonl", 3, int64(len(got[0]))},
 			{kindErrors, "prompts.errors.jsonl", 5, int64(len(got[1]))},

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"batch/runner/tokens"
 )
 
 // record is one row on its way out: its columns in order, each with a JSON value that stands on one line. It is used
@@ -65,6 +67,17 @@ func (r *record) quoted(name, s string) {
 func (r *record) int(name string, n int64) {
 	start := len(r.scratch)
 	r.scratch = strconv.AppendInt(r.scratch, n, 10)
+	r.add(name, r.scratch[start:])
+}
+
+// money adds an exact amount of dollars, or null where it is not known.
+func (r *record) money(name string, m tokens.Money, known bool) {
+	if !known {
+		r.add(name, null)
+		return
+	}
+	start := len(r.scratch)
+	r.scratch = m.Append(r.scratch)
 	r.add(name, r.scratch[start:])
 }
 

@@ -8,11 +8,11 @@ import (
 
 var usageColumns = []string{"endpoint", "requested_model", "jobs", "done", "failed", "pending", "attempts",
 	"prompt_tokens", "completion_tokens", "total_tokens", "estimated_tokens", "usage_unknown", "wasted_tokens",
-	"gone_tokens", "possibly_paid", "cost", "complete", "total"}
+	"gone_tokens", "possibly_paid", "cost", "estimated_cost", "wasted_cost", "gone_cost", "complete", "total"}
 
 // usageRow fills rec with one line of the usage file. complete is that of the whole output: jobs that wait have met no
 // endpoint yet, so no line could say it for itself.
-func usageRow(rec *record, t store.UsageTotal, complete, total bool) {
+func usageRow(rec *record, t store.UsageTotal, cost Cost, complete, total bool) {
 	rec.text("endpoint", t.Endpoint)
 	rec.text("requested_model", t.Model)
 	for _, c := range []struct {
@@ -26,7 +26,12 @@ func usageRow(rec *record, t store.UsageTotal, complete, total bool) {
 	} {
 		rec.int(c.name, c.n)
 	}
-	rec.add("cost", null)
+	for _, c := range []struct {
+		name string
+		Amount
+	}{{"cost", cost.Done}, {"estimated_cost", cost.Estimated}, {"wasted_cost", cost.Wasted}, {"gone_cost", cost.Gone}} {
+		rec.money(c.name, c.Money, c.Known())
+	}
 	rec.bool("complete", complete)
 	rec.bool("total", total)
 	if t.Simulated {

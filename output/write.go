@@ -15,6 +15,8 @@ type Source interface {
 	// Rows yields every prompt of the input in its order; a row is valid until the next step.
 	Rows(ctx context.Context) iter.Seq2[*store.Row, error]
 	Totals(ctx context.Context) ([]store.UsageTotal, error)
+	Bills(ctx context.Context) ([]store.Bill, error)
+	Prices(ctx context.Context) ([]store.Price, error)
 }
 
 // Options say how to write, and what must not be written over. The zero value writes flat JSONL.
@@ -56,6 +58,7 @@ type Report struct {
 
 	Prompt, Completion, Total int64 // tokens that the API reported, for damaged answers too
 	Estimated, UsageUnknown   int64 // tokens counted here, for that many rows without a report
+	Cost                      Cost  // of all that the job file was charged for
 
 	Written []Written // in the order results, errors, usage
 	Removed string    // the errors file of an earlier run, taken away because nothing failed any more
@@ -83,7 +86,11 @@ func Write(ctx context.Context, src Source, ledger Ledger, files Files, opt Opti
 	if opt.fault == nil {
 		opt.fault = func(string) error { return nil }
 	}
-	w := newWriter(files, opt)
+	rows, err := src.Prices(ctx)
+	if err != nil {
+		return Report{}, fmt.Errorf("read prices: %w", err)
+	}
+	w := newWriter(files, opt, NewPrices(rows))
 	defer w.discard()
 	if opt.Format == CSV {
 		if err := w.survey(ctx, src); err != nil {
@@ -105,23 +112,24 @@ func Write(ctx context.Context, src Source, ledger Ledger, files Files, opt Opti
 // writer is one Write at work.
 type writer struct {
 	opt    Options
+	prices Prices
 	shape  shaper
 	rec    record
 	sinks  [3]*sink
 	report Report
 }
 
-func newWriter(files Files, opt Options) *writer {
-	w := &writer{opt: opt}
+func newWriter(files Files, opt Options, prices Prices) *writer {
+	w := &writer{opt: opt, prices: prices}
 	w.report.Finish = map[string]int64{}
 	p := newPicker()
 	switch opt.Shape {
 	case OpenAI:
 		w.shape = &openai{picker: p, opt: opt}
 	case Chat:
-		w.shape = &chat{flat{p, opt}}
+		w.shape = &chat{flat{p, opt, prices}}
 	default:
-		w.shape = &flat{p, opt}
+		w.shape = &flat{p, opt, prices}
 	}
 	for i, s := range []sink{
 		{kind: kindResults, path: files.Results, cols: newColumns(resultColumns)},
@@ -232,17 +240,22 @@ func (w *writer) totals(ctx context.Context, src Source) error {
 	if err != nil {
 		return fmt.Errorf("read usage totals: %w", err)
 	}
+	bills, err := src.Bills(ctx)
+	if err != nil {
+		return fmt.Errorf("read what was charged for: %w", err)
+	}
 	s, all := w.sinks[2], sum(totals)
 	all.Simulated = all.Simulated || w.opt.Simulated
+	w.report.Cost = w.prices.Cost(bills, 1000)
 	for i := range len(totals) + 1 {
-		w.rec.reset()
+		t, cost := all, w.report.Cost
 		if i < len(totals) {
-			t := totals[i]
+			t = totals[i]
 			t.Simulated = t.Simulated || w.opt.Simulated
-			usageRow(&w.rec, t, w.report.Complete, false)
-		} else {
-			usageRow(&w.rec, all, w.report.Complete, true)
+			cost = w.prices.Cost(billsOf(bills, t.Endpoint, t.Model), 1000)
 		}
+		w.rec.reset()
+		usageRow(&w.rec, t, cost, w.report.Complete, i == len(totals))
 		if all.Simulated {
 			s.cols.seen["simulated"] = true
 		}
@@ -251,6 +264,16 @@ func (w *writer) totals(ctx context.Context, src Source) error {
 		}
 	}
 	return nil
+}
+
+func billsOf(bills []store.Bill, endpoint, model string) []store.Bill {
+	var own []store.Bill
+	for _, b := range bills {
+		if b.Endpoint == endpoint && b.Model == model {
+			own = append(own, b)
+		}
+	}
+	return own
 }
 
 func (w *writer) discard() {

@@ -87,6 +87,11 @@ type Row struct {
 	ErrorBody           []byte // raw body of the error response, at most 64 KiB; may be nil
 }
 
+// EstimatedUsage is what was counted here for an answer whose usage is not known.
+func (r *Row) EstimatedUsage() Usage {
+	return Usage{Known: true, Prompt: r.EstimatedPrompt, Completion: r.Estimated - r.EstimatedPrompt, Total: r.Estimated}
+}
+
 // UsageTotal is one line of the usage file: what the jobs of one endpoint and requested model used.
 type UsageTotal struct {
 	Endpoint, Model string

@@ -44,6 +44,9 @@ func (m Money) String() string {
 	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 
+// Append appends what String gives.
+func (m Money) Append(dst []byte) []byte { return append(dst, m.String()...) }
+
 // MarshalJSON writes the exact amount as a JSON number.
 func (m Money) MarshalJSON() ([]byte, error) { return []byte(m.String()), nil }
 
