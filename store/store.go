@@ -276,7 +276,7 @@ func checkIdentity(ctx context.Context, conn *sql.Conn) (version int, err error)
 		return 0, err
 	}
 	switch {
-	case id != applicationID:
+	case id != applicationID || version < 1:
 		return 0, ErrNotJobFile
 	case version > schemaVersion:
 		return 0, &VersionError{Have: version, Want: schemaVersion}

@@ -1,0 +1,116 @@
+-- The job file. Times are Unix milliseconds; tokens are integers; what came from the API is kept as it came.
+--
+-- The checks are chains of OR: an IN of more than two makes SQLite build a table of its values for every statement, which cost a
+-- quarter of the time of a turn.
+
+-- What was decided once for this file: the salt of its idempotency keys, fill-ins, shape, whether it is simulated.
+CREATE TABLE settings (
+  name  TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The prompt files imported last, in the order of the command line.
+CREATE TABLE inputs (
+  number INTEGER PRIMARY KEY,
+  path   TEXT NOT NULL,                    -- as its user named it
+  place  TEXT NOT NULL,                    -- where that was
+  sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+  size   INTEGER NOT NULL,
+  rows   INTEGER NOT NULL
+) STRICT;
+
+-- Bad lines that --skip-invalid left out. They share the positions of the jobs.
+CREATE TABLE skipped (
+  position  INTEGER PRIMARY KEY,
+  input     INTEGER NOT NULL,
+  line      INTEGER NOT NULL,
+  custom_id TEXT,
+  message   TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE runs (
+  id         INTEGER PRIMARY KEY,
+  started_at INTEGER NOT NULL,
+  ended_at   INTEGER,
+  endpoint   TEXT NOT NULL,
+  version    TEXT NOT NULL,
+  reason     TEXT,
+  CHECK ((ended_at IS NULL) = (reason IS NULL))
+) STRICT;
+
+CREATE TABLE jobs (
+  id         INTEGER PRIMARY KEY,
+  state      TEXT NOT NULL DEFAULT 'pending' CHECK (state = 'pending' OR state = 'running' OR state = 'done' OR state = 'failed'),
+  position   INTEGER,                      -- place in the input; NULL when it is gone from there
+  input      INTEGER NOT NULL,
+  line       INTEGER NOT NULL,
+  run_after  INTEGER NOT NULL DEFAULT 0,   -- a waiting retry; 0 when fresh
+  last       INTEGER NOT NULL DEFAULT 0 CHECK (last IN (0, 1)), -- its answer stopped a run: claimed after all others
+  run        INTEGER NOT NULL DEFAULT 0,   -- that claimed it last
+  attempt    INTEGER,                      -- the open attempt, or the one that answered or failed the job
+  attempts   INTEGER NOT NULL DEFAULT 0,   -- rows in attempts
+  unknown    INTEGER NOT NULL DEFAULT 0,   -- of these, possibly paid
+  used       INTEGER NOT NULL DEFAULT 0,   -- attempts used up since the job was last put back
+  timeouts   INTEGER NOT NULL DEFAULT 0,
+  limited    INTEGER NOT NULL DEFAULT 0,   -- rate limit episodes met
+  generation INTEGER NOT NULL DEFAULT 0,   -- of its idempotency key
+  tokens     INTEGER NOT NULL,             -- estimated prompt tokens
+  model      TEXT NOT NULL,
+  custom_id  TEXT,
+  key        BLOB NOT NULL CHECK (length(key) = 32),
+  carried    BLOB,
+  body       BLOB NOT NULL,
+  CHECK ((state = 'pending') = (attempt IS NULL))
+) STRICT;
+
+-- One row for every call. It is written before anything is sent: class NULL means that no outcome is known yet.
+CREATE TABLE attempts (
+  id                INTEGER PRIMARY KEY,
+  job               INTEGER NOT NULL,
+  run               INTEGER NOT NULL,
+  generation        INTEGER NOT NULL,
+  started_at        INTEGER NOT NULL,
+  duration_ms       INTEGER,
+  class             TEXT CHECK (class = 'done' OR class = 'not_processed' OR class = 'unknown'
+                      OR class = 'job_failed' OR class = 'run_stops' OR class = 'interrupted'),
+  reason            TEXT,
+  sent              INTEGER CHECK (sent IN (0, 1)),
+  status            INTEGER,
+  type              TEXT,
+  code              TEXT,
+  message           TEXT,
+  request_id        TEXT,
+  prompt_tokens     INTEGER,               -- reported; NULL is unknown
+  completion_tokens INTEGER,
+  total_tokens      INTEGER,
+  body              BLOB,                  -- what came instead of an answer, its first 64 KiB
+  CHECK ((class IS NULL) = (duration_ms IS NULL))
+) STRICT;
+
+CREATE TABLE answers (
+  job               INTEGER PRIMARY KEY,
+  assembled         INTEGER NOT NULL CHECK (assembled IN (0, 1)),
+  finish_reason     TEXT,
+  estimated_prompt  INTEGER,               -- counted locally when the API reported no usage
+  estimated         INTEGER,
+  response          BLOB NOT NULL
+) STRICT;
+
+-- Files that were written from this one, so that they may be replaced and nobody else's.
+CREATE TABLE outputs (
+  path       TEXT PRIMARY KEY,
+  kind       TEXT NOT NULL,
+  options    TEXT NOT NULL,
+  dev        INTEGER NOT NULL, inode      INTEGER NOT NULL, size      INTEGER NOT NULL, mtime_ns      INTEGER NOT NULL,
+  prev_dev   INTEGER NOT NULL, prev_inode INTEGER NOT NULL, prev_size INTEGER NOT NULL, prev_mtime_ns INTEGER NOT NULL
+) STRICT;
+
+-- The pool's own waits: no call to this endpoint before that time.
+CREATE TABLE limits (
+  endpoint   TEXT PRIMARY KEY,
+  not_before INTEGER NOT NULL
+) STRICT;
+
+-- Built after a first import has loaded its rows: sorted input builds faster than it inserts.
+CREATE UNIQUE INDEX IF NOT EXISTS jobs_position ON jobs (position) WHERE position IS NOT NULL;
+CREATE INDEX IF NOT EXISTS jobs_pending ON jobs (last, run_after, position) WHERE state = 'pending' AND position IS NOT NULL;
