@@ -125,13 +125,13 @@ func (d *drain) sayOtherEndpoints(ctx context.Context) error {
 
 func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary, error) {
 	opt := d.cfg.pool
-	opt.Endpoint, opt.AllowSimulated = d.endpointName(), d.simulated
+	opt.Endpoint, opt.AllowSimulated, opt.Budget = d.endpointName(), d.simulated, d.budget()
 	var err error
 	if opt.NotBefore, err = d.store.NotBefore(ctx, opt.Endpoint); err != nil {
 		return runner.Summary{}, err
 	}
 	started := time.Now()
-	if err := d.store.BeginRun(ctx, store.Run{Started: started, Endpoint: opt.Endpoint, Version: version()}); err != nil {
+	if err := d.store.BeginRun(ctx, store.Run{Started: started, Endpoint: opt.Endpoint, Version: version(), RPM: opt.RPM, TPM: opt.TPM}); err != nil {
 		return runner.Summary{}, err
 	}
 	r := runner.New(d.store, client, opt)
@@ -164,7 +164,7 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 	case opt.Limit > 0 && int64(opt.Limit) < d.counts.Pending:
 		reason = string(runner.Limit)
 	}
-	return sum, d.store.EndRun(ctx, store.End{At: time.Now(), Reason: reason})
+	return sum, d.store.EndRun(ctx, store.End{At: time.Now(), Reason: reason, Waited: sum.Waited, Limits: sum.Limits})
 }
 
 // termGrace is how long calls in flight are waited for after SIGTERM: containers are killed 10 s after it.
@@ -205,7 +205,7 @@ func (d *drain) finish(sum runner.Summary) error {
 
 // writeOutputs writes the three files, unless they are up to date to the byte.
 func (d *drain) writeOutputs(ctx context.Context, sum runner.Summary) (output.Report, bool, error) {
-	if !d.imported && sum == (runner.Summary{}) {
+	if !d.imported && sum.Done+sum.Failed+sum.Retried == 0 && sum.Stop == nil {
 		same, err := d.upToDate(ctx)
 		if err != nil || same {
 			return output.Report{}, false, err
@@ -390,6 +390,8 @@ func (d *drain) explainStop(s *runner.Stop) (reason, hint string) {
 			hint = fmt.Sprintf("go on after %s; nothing was marked failed", s.Until.Format("2006-01-02 15:04:05 MST"))
 		}
 		return said, hint
+	case runner.BudgetReached:
+		return "the budget is reached: " + said, "raise it to go on; nothing was marked failed"
 	case runner.KeyReused:
 		return "the API holds another request under one of our idempotency keys: " + said, "this should not happen; please report it, with the version of batch; nothing was marked failed"
 	case runner.SameFailure:

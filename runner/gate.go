@@ -2,14 +2,16 @@ package runner
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
 	"batch/runner/chat"
+	"batch/store"
 )
 
-// gate decides when the next call may go out. Every call passes it, one at a time: while a rate limit, the pace or an
-// outage holds the first in line, the others wait behind it. Nobody's wait for a slot counts as time of a call.
+// gate decides when the next call may go out. Every call passes it, one at a time: while a rate limit, the pace, an outage
+// or the budget holds the first in line, the others wait behind it. Nobody's wait for a slot counts as time of a call.
 type gate struct {
 	turn   chan struct{} // held by the one call that is first in line
 	ending chan struct{} // closed when the run stops
@@ -21,15 +23,18 @@ type gate struct {
 	inFlight int
 	tokens   int64 // estimated, of the calls in flight
 	waiting  Waiting
+	waited   map[string]time.Duration // by what held the first in line
 
 	pause    pause
 	outage   outage
 	pace     pace
 	requests quota
 	used     quota // tokens
+	ledger   ledger
 }
 
-// Waiting says what holds the calls back; Why is empty while nothing does.
+// Waiting says what holds the calls back: rate limit, pace, provider down, budget, or retry while nothing but those is left. Why is
+// empty while nothing does. What a wait for the budget takes is not known, as it is for calls in flight to end; Until is later.
 type Waiting struct {
 	Why   string
 	Until time.Time
@@ -43,18 +48,22 @@ func newGate(opt Options) *gate {
 		pause:   pause{until: opt.NotBefore, maxWait: opt.MaxWait, spread: opt.Concurrency},
 		outage:  outage{maxWait: opt.MaxWait},
 		pace:    pace{rpm: opt.RPM, tpm: opt.TPM},
+		waited:  map[string]time.Duration{},
+		ledger:  newLedger(opt.Budget),
 	}
 }
 
 // pass is a call's permission, to be given back by leave.
 type pass struct {
 	started time.Time
-	tokens  int64 // reserved
+	tokens  int64 // reserved of the pace and the quota
 	probe   bool
+	reservation
 }
 
 // enter waits until the call may go out. ok is false when the run stops instead: nothing may be sent then.
-func (g *gate) enter(ctx context.Context, tokens int64) (p pass, ok bool) {
+func (g *gate) enter(ctx context.Context, c *store.Claim) (p pass, ok bool) {
+	price := g.ledger.price(c.Model)
 	select {
 	case g.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -65,7 +74,8 @@ func (g *gate) enter(ctx context.Context, tokens int64) (p pass, ok bool) {
 	for {
 		g.mu.Lock()
 		now := time.Now()
-		wait := g.next(now, tokens)
+		r := g.ledger.most(c, price) // anew each time: answers may have taught another factor
+		wait := g.next(now, c, r)
 		g.waiting = wait
 		if ctx.Err() != nil {
 			g.stopLocked(&Stop{Cause: Interrupt})
@@ -75,7 +85,7 @@ func (g *gate) enter(ctx context.Context, tokens int64) (p pass, ok bool) {
 			return pass{}, false
 		}
 		if wait.Why == "" {
-			p = g.open(now, tokens)
+			p = g.open(now, c.Tokens, r)
 			g.mu.Unlock()
 			return p, true
 		}
@@ -83,7 +93,15 @@ func (g *gate) enter(ctx context.Context, tokens int64) (p pass, ok bool) {
 		g.asleep = true
 		g.mu.Unlock()
 		sleep(ctx, wait.Until.Sub(now), changed)
+		g.held(wait.Why, now)
 	}
+}
+
+// held notes that nothing could go out since then, and why.
+func (g *gate) held(why string, since time.Time) {
+	g.mu.Lock()
+	g.waited[why] += time.Since(since)
+	g.mu.Unlock()
 }
 
 // sleep ends after d, or earlier when changed is closed or ctx ends.
@@ -98,7 +116,13 @@ func sleep(ctx context.Context, d time.Duration, changed <-chan struct{}) {
 }
 
 // next says what the first in line has to wait for; it may stop the run when that wait has become too long.
-func (g *gate) next(now time.Time, tokens int64) Waiting {
+func (g *gate) next(now time.Time, c *store.Claim, r reservation) Waiting {
+	if until, stop := g.ledger.next(now, c, r, g.inFlight); stop != nil {
+		g.stopLocked(stop)
+		return Waiting{}
+	} else if until.After(now) {
+		return Waiting{"budget", until}
+	}
 	if until, stop := g.outage.next(now); stop != nil {
 		g.stopLocked(stop)
 		return Waiting{}
@@ -111,7 +135,7 @@ func (g *gate) next(now time.Time, tokens int64) Waiting {
 	if until := g.requests.next(now, int64(g.inFlight), 1); until.After(now) {
 		return Waiting{"rate limit", until}
 	}
-	if until := g.used.next(now, g.tokens, tokens); until.After(now) {
+	if until := g.used.next(now, g.tokens, c.Tokens); until.After(now) {
 		return Waiting{"rate limit", until}
 	}
 	if until := g.pace.next(now); until.After(now) {
@@ -120,16 +144,18 @@ func (g *gate) next(now time.Time, tokens int64) Waiting {
 	return Waiting{}
 }
 
-func (g *gate) open(now time.Time, tokens int64) pass {
+func (g *gate) open(now time.Time, tokens int64, r reservation) pass {
 	reserved := g.pace.take(now, tokens)
 	g.pause.take(now)
+	g.ledger.take(r)
 	g.inFlight++
 	g.tokens += reserved
-	return pass{started: now, tokens: reserved, probe: g.outage.take()}
+	return pass{started: now, tokens: reserved, probe: g.outage.take(), reservation: r}
 }
 
-// leave counts a call out and learns from its answer what the limits are.
-func (g *gate) leave(p pass, res *chat.Result) {
+// leave counts a call out, settles what it has cost and learns from its answer what the limits are. answer is the tokens that were
+// counted in an answer without usage.
+func (g *gate) leave(p pass, res *chat.Result, answer int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
@@ -137,6 +163,7 @@ func (g *gate) leave(p pass, res *chat.Result) {
 	g.requests.learn(p.started, res.Limits.Requests)
 	g.used.learn(p.started, res.Limits.Tokens)
 	g.pace.settle(p.tokens, res)
+	g.ledger.settle(p.reservation, res, answer)
 	if res.Status != 0 && res.Reason != chat.RateLimited {
 		g.pause.since = time.Time{} // not only rate limit errors
 	}
@@ -208,8 +235,16 @@ func (g *gate) paused() time.Time {
 	return g.pause.until
 }
 
-func (g *gate) status() (inFlight int, w Waiting) {
+func (g *gate) status(p *Progress) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.inFlight, g.waiting
+	p.InFlight, p.Waiting, p.Stop = g.inFlight, g.waiting, g.stop
+	g.ledger.status(p)
+}
+
+// history is how long calls were held by what, and the limits that the API stated last.
+func (g *gate) history() (waited map[string]time.Duration, limits store.Limits) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return maps.Clone(g.waited), store.Limits{Requests: g.requests.limit, Tokens: g.used.limit}
 }

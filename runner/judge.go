@@ -54,7 +54,11 @@ func newJudge(g *gate, opt Options) *judge {
 
 // judge decides one outcome.
 func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
-	j.gate.leave(p, res)
+	var answer int64 // tokens, where they have to be counted
+	if res.Class == chat.Done && !res.Answer.Usage.Known {
+		answer = tokens.Text(len(res.Answer.Text)) // before any lock, as it takes a while
+	}
+	j.gate.leave(p, res, answer)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	o := outcome(c, res)
@@ -72,7 +76,7 @@ func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 	case chat.Done:
 		j.streak, j.forbidden = streak{}, streak{}
 		j.gate.answered()
-		return j.complete(o, c, res)
+		return complete(o, c, res, answer)
 	case chat.NotProcessed:
 		if res.Reason == chat.RateLimited {
 			return j.limited(o, p, res)
@@ -124,12 +128,12 @@ func replayedFailure(res *chat.Result) bool {
 	return res.Replayed && (res.Class == chat.JobFailed || res.Class == chat.Unknown && res.Status >= 400)
 }
 
-func (j *judge) complete(o store.Outcome, c *store.Claim, res *chat.Result) store.Outcome {
+func complete(o store.Outcome, c *store.Claim, res *chat.Result, answer int64) store.Outcome {
 	o.Arrow = store.Complete
 	o.Response, o.Assembled, o.FinishReason = res.Body, res.Assembled, res.Answer.FinishReason
 	if !o.Usage.Known {
 		o.EstimatedPrompt = c.Tokens
-		o.Estimated = c.Tokens + tokens.Text(len(res.Answer.Text))
+		o.Estimated = c.Tokens + answer
 	}
 	return o
 }

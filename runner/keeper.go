@@ -194,6 +194,9 @@ func (k *keeper) gather(ctx context.Context) {
 		if len(k.out) == 0 {
 			k.idle.Store(wake.UnixNano())
 			defer k.idle.Store(0)
+			if stop == nil {
+				defer k.gate.held(k.idleFor(), time.Now())
+			}
 		}
 	}
 	var left <-chan struct{}
@@ -213,6 +216,14 @@ func (k *keeper) gather(ctx context.Context) {
 	case <-left:
 	}
 	k.gatherMore(stop)
+}
+
+// idleFor says what keeps a run waiting that has nothing out.
+func (k *keeper) idleFor() string {
+	if k.gate.paused().After(time.Now()) {
+		return "rate limit"
+	}
+	return "retry"
 }
 
 // gatherMore takes what else has come, or comes within gatherFor while the workers are provided for.

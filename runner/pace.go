@@ -64,6 +64,7 @@ func latest(a, b time.Time) time.Time {
 // quota is one dimension of the server's own limits, as its newest answer stated it. While what remains less what is in
 // flight is used up, nothing goes out before the stated reset; then the knowledge is void until the next answer.
 type quota struct {
+	limit     int64 // as stated last, 0 when it never was
 	known     bool
 	seen      time.Time // start of the newest call whose answer it is from
 	learned   time.Time // when that answer was read
@@ -82,6 +83,9 @@ const sameReset = time.Second
 // learn takes what an answer states. Answers to calls that were out together overtake each other; where they speak of one window
 // the lowest counts, for what remains of it only shrinks.
 func (q *quota) learn(started time.Time, l chat.Limit) {
+	if l.HasLimit {
+		q.limit = l.Limit
+	}
 	if !l.HasRemaining || !l.HasReset {
 		return
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"batch/runner/chat"
+	"batch/runner/tokens"
 	"batch/store"
 )
 
@@ -42,7 +43,8 @@ type Options struct {
 
 	Endpoint       string    // for the pause that is kept in the job file
 	NotBefore      time.Time // a pause of the run before
-	AllowSimulated bool      // answers of a practice server are welcome
+	Budget         Budget
+	AllowSimulated bool // answers of a practice server are welcome
 
 	Random func() float64 // for jitter; in [0, 1)
 }
@@ -109,6 +111,9 @@ type Summary struct {
 	Done, Failed int64 // jobs, in this run
 	Retried      int64 // attempts that gave their job back for later
 	Stop         *Stop // nil when no job is left to claim
+
+	Waited map[string]time.Duration // how long nothing could go out, by what Waiting calls it
+	Limits store.Limits             // that the API stated last
 }
 
 // Run drains until no job is left, or something stops it. It returns when every goroutine has ended and every outcome is
@@ -131,7 +136,9 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	err := k.keep(ctx)
 	close(r.queue)
 	pool.Wait()
-	return Summary{Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(), Stop: r.gate.stopped()}, err
+	sum := Summary{Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(), Stop: r.gate.stopped()}
+	sum.Waited, sum.Limits = r.gate.history()
+	return sum, err
 }
 
 // Stop ends the run gently: nothing more goes out, and calls in flight, which are being paid for, are waited for until grace has
@@ -164,7 +171,7 @@ func (r *Runner) work(ctx context.Context) {
 }
 
 func (r *Runner) attempt(ctx context.Context, c *store.Claim) store.Outcome {
-	p, ok := r.gate.enter(ctx, c.Tokens)
+	p, ok := r.gate.enter(ctx, c)
 	if !ok {
 		return store.Outcome{Job: c.Job, Attempt: c.Attempt, Arrow: store.HandBack}
 	}
@@ -172,15 +179,22 @@ func (r *Runner) attempt(ctx context.Context, c *store.Claim) store.Outcome {
 	return r.judge.judge(c, p, &res)
 }
 
-// Progress is how a run stands. What it counts as done is saved.
+// Progress is how a run stands. What it counts as done is saved; money counts as soon as the answer is there, for then it is spent.
 type Progress struct {
 	Done, Failed, Retried      int64
 	PromptTokens, AnswerTokens int64 // reported
-	InFlight                   int
-	Waiting                    Waiting
-	Stop                       *Stop     // set once the run is ending
-	Unsaved                    int64     // outcomes that the job file does not take; they are tried again
-	GraceEnds                  time.Time // when calls in flight will be given up; zero while the run goes on
+
+	Cost          tokens.Money // of this run: of usage that was reported, failed attempts included, and of estimated answers
+	CostKnown     bool         // false when Cost or PossiblySpent leaves something out, for want of a price or a bound
+	PossiblySpent tokens.Money // of this run: the most that attempts with an unknown outcome can have cost
+	Spent         tokens.Money // of the whole job file, possibly spent included: what counts against the budget
+	SpentTokens   int64
+
+	InFlight  int
+	Waiting   Waiting
+	Stop      *Stop     // set once the run is ending
+	Unsaved   int64     // outcomes that the job file does not take; they are tried again
+	GraceEnds time.Time // when calls in flight will be given up; zero while the run goes on
 }
 
 // Progress may be asked at any time, from any goroutine.
@@ -189,8 +203,7 @@ func (r *Runner) Progress() Progress {
 		Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(),
 		PromptTokens: r.prompt.Load(), AnswerTokens: r.answered.Load(), Unsaved: r.waitUnsaved.Load(),
 	}
-	p.InFlight, p.Waiting = r.gate.status()
-	p.Stop = r.gate.stopped()
+	r.gate.status(&p)
 	if idle := r.idle.Load(); idle != 0 && p.Waiting.Why == "" {
 		p.Waiting = Waiting{"retry", time.Unix(0, idle)}
 	}

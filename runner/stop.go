@@ -17,6 +17,7 @@ const (
 	RateLimit    Cause = "rate_limit"    // the wait that is asked for is too long
 	KeyReused    Cause = "key_reused"    // the API says that an idempotency key came with another request
 	SameFailure  Cause = "same_failure"  // 20 answers in a row, all the same failure
+	OverBudget   Cause = "budget"        // the next call could cost more than is left
 	Simulated    Cause = "simulated"     // a made-up answer reached a real run, or a real one a simulated run
 	Storage      Cause = "storage"       // the job file could not be written
 )

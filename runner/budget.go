@@ -1,0 +1,232 @@
+package runner
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"time"
+
+	"batch/runner/chat"
+	"batch/runner/tokens"
+	"batch/store"
+)
+
+// Budget bounds what a job file may cost over all its runs. A call goes out only when what is spent, what is reserved for the calls
+// in flight and the most that it can cost itself stay within the limits. Without limits the cost is only counted.
+type Budget struct {
+	MaxCost   tokens.Money // 0 is no limit
+	MaxTokens int64        // 0 is no limit
+
+	// What the runs before have spent: as reported, as estimated where an answer came without usage, and the most that attempts with
+	// an unknown outcome can have cost.
+	Cost   tokens.Money
+	Tokens int64
+	// The parts of these that are only possibly spent.
+	PossiblyCost   tokens.Money
+	PossiblyTokens int64
+
+	// Factor is the highest ratio of reported to estimated prompt tokens seen so far, per mille, or a cautious one where nothing was
+	// reported yet. It is at least 1000 and grows with what the run learns.
+	Factor int64
+	// Prices knows the price of a requested model, or nil. Every worker asks it, many at once.
+	Prices func(model string) *tokens.Price
+}
+
+// amount is money and tokens together.
+type amount struct {
+	cost   tokens.Money
+	tokens int64
+}
+
+func (a amount) plus(b amount) amount {
+	return amount{a.cost.Plus(b.cost), add(a.tokens, b.tokens)}
+}
+
+// add stays at the largest int64 instead of wrapping.
+func add(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// ledger is the gate's account of the budget.
+type ledger struct {
+	limit    amount
+	spent    amount // over all runs, possibly spent included
+	possibly amount // of spent
+	reserved amount // for the calls in flight
+	factor   int64
+	prices   func(model string) *tokens.Price
+
+	// Of this run.
+	cost    tokens.Money
+	unsure  tokens.Money // possibly spent
+	unknown bool         // some of it has no known cost
+}
+
+func newLedger(b Budget) ledger {
+	return ledger{
+		limit:    amount{b.MaxCost, b.MaxTokens},
+		spent:    amount{b.Cost, b.Tokens},
+		possibly: amount{b.PossiblyCost, b.PossiblyTokens},
+		factor:   max(b.Factor, perMille),
+		prices:   b.Prices,
+	}
+}
+
+func (l *ledger) price(model string) *tokens.Price {
+	if l.prices == nil {
+		return nil
+	}
+	return l.prices(model)
+}
+
+// reservation is the most that a call can cost, and what it takes to settle it.
+type reservation struct {
+	price   *tokens.Price
+	prompt  int64 // tokens, estimated
+	most    amount
+	bounded bool // most holds for the answer too
+}
+
+func (l *ledger) most(c *store.Claim, price *tokens.Price) reservation {
+	prompt, answer := scale(c.Tokens, l.factor), c.MaxTokens
+	if answer == 0 && price != nil {
+		answer = price.Largest
+	}
+	r := reservation{price: price, prompt: c.Tokens, bounded: answer > 0}
+	r.most.tokens = add(prompt, answer)
+	if price != nil {
+		r.most.cost = price.Worst(prompt, answer)
+	}
+	return r
+}
+
+// next is when a call may go out, or a Stop when it never may: what is spent does not become less. While it does not fit beside
+// the calls in flight, their answers wake the gate.
+func (l *ledger) next(now time.Time, c *store.Claim, r reservation, inFlight int) (time.Time, *Stop) {
+	switch flaw := l.flaw(c, r); {
+	case flaw != "":
+		return now, &Stop{Cause: OverBudget, Message: flaw}
+	case l.fits(r.most):
+		return time.Time{}, nil
+	case inFlight > 0:
+		return now.Add(time.Minute), nil
+	}
+	return now, &Stop{Cause: OverBudget, Message: l.reached(r.most)}
+}
+
+// flaw is why no budget can hold with such a call, "" when it can. The command line refuses such jobs before anything is sent.
+func (l *ledger) flaw(c *store.Claim, r reservation) string {
+	switch {
+	case l.limit.cost > 0 && r.price == nil:
+		return fmt.Sprintf("no price is known for the model %s, so that its cost has no limit: give one with --price or --prices", c.Model)
+	case l.limit != (amount{}) && !r.bounded:
+		return fmt.Sprintf("a job for the model %s has no limit to its answer: give it max_tokens", c.Model)
+	}
+	return ""
+}
+
+func (l *ledger) fits(most amount) bool {
+	used := l.spent.plus(l.reserved)
+	return within(int64(l.limit.cost), int64(used.cost), int64(most.cost)) && within(l.limit.tokens, used.tokens, most.tokens)
+}
+
+func within(limit, used, more int64) bool {
+	return limit == 0 || used <= limit && more <= limit-used
+}
+
+// reached says which limit leaves no room for a call that is alone.
+func (l *ledger) reached(most amount) string {
+	if within(int64(l.limit.cost), int64(l.spent.cost), int64(most.cost)) {
+		return fmt.Sprintf("the budget of %d tokens: %d are spent%s, and the next call can use %d", l.limit.tokens,
+			l.spent.tokens, ofThat(l.possibly.tokens > 0, fmt.Sprint(l.possibly.tokens)), most.tokens)
+	}
+	return fmt.Sprintf("the budget of %s: %s is spent%s, and the next call can cost %s", l.limit.cost.Dollars(),
+		l.spent.cost.Dollars(), ofThat(l.possibly.cost > 0, l.possibly.cost.Dollars()), most.cost.Dollars())
+}
+
+func ofThat(any bool, possibly string) string {
+	if !any {
+		return ""
+	}
+	return ", " + possibly + " of that possibly"
+}
+
+func (l *ledger) take(r reservation) { l.reserved = l.reserved.plus(r.most) }
+
+// settle puts what a call has cost in the place of what was reserved for it. answer is the tokens that were counted locally in an
+// answer without usage.
+func (l *ledger) settle(r reservation, res *chat.Result, answer int64) {
+	l.reserved.cost -= r.most.cost
+	l.reserved.tokens -= r.most.tokens
+	usage := tokens.Usage(res.Answer.Usage)
+	switch {
+	case usage.Known:
+		l.learn(r.prompt, usage.Prompt)
+		l.charge(r, usage, usage)
+	case res.Class == chat.Done:
+		l.charge(r, estimate(r.prompt, answer), estimate(scale(r.prompt, l.factor), scale(answer, l.factor)))
+	case possiblyPaid(res):
+		l.keep(r.most)
+		l.unknown = l.unknown || r.price == nil || !r.bounded
+	}
+}
+
+// charge counts the usage of a call as the rows tell it, and against the budget what it may have been at most.
+func (l *ledger) charge(r reservation, told, most tokens.Usage) {
+	l.spent.tokens = add(l.spent.tokens, most.Total)
+	cost, known := r.price.Cost(told)
+	if !known { // its worst case is the best that is known
+		l.unknown = true
+		l.keep(amount{cost: r.most.cost})
+		return
+	}
+	l.cost = l.cost.Plus(cost)
+	atMost, _ := r.price.Cost(most)
+	l.spent.cost = l.spent.cost.Plus(max(cost, atMost))
+}
+
+// keep counts as possibly spent.
+func (l *ledger) keep(a amount) {
+	l.spent, l.possibly = l.spent.plus(a), l.possibly.plus(a)
+	l.unsure = l.unsure.Plus(a.cost)
+}
+
+// learn raises the factor to what was reported for a prompt.
+func (l *ledger) learn(estimated, reported int64) {
+	if estimated > 0 {
+		const most = 1 << 53 // so that it does not wrap; no usage is larger
+		l.factor = max(l.factor, (min(reported, most)*perMille+estimated-1)/estimated)
+	}
+}
+
+func (l *ledger) status(p *Progress) {
+	p.Cost, p.CostKnown, p.PossiblySpent = l.cost, !l.unknown, l.unsure
+	p.Spent, p.SpentTokens = l.spent.cost, l.spent.tokens
+}
+
+// possiblyPaid says of a call without usage that the API may have worked on it and charged for it.
+func possiblyPaid(res *chat.Result) bool {
+	return res.Class == chat.Unknown || res.Class == chat.Interrupted && res.Sent || res.Reason == chat.ResponseTooLarge
+}
+
+func estimate(prompt, answer int64) tokens.Usage {
+	return tokens.Usage{Known: true, Prompt: prompt, Completion: answer, Total: add(prompt, answer)}
+}
+
+const perMille = 1000
+
+// scale is n times factor, rounded up.
+func scale(n, factor int64) int64 {
+	hi, lo := bits.Mul64(uint64(n), uint64(factor))
+	if hi >= perMille/2 {
+		return math.MaxInt64
+	}
+	whole, rest := bits.Div64(hi, lo, perMille)
+	if rest > 0 {
+		whole++
+	}
+	return int64(min(whole, math.MaxInt64))
+}
