@@ -16,7 +16,11 @@ func Estimate(body []byte) int64 {
 	r := readers.Get().(*reader)
 	defer r.done()
 	r.start(body)
-	total := int64(PerConversation)
+	return PerConversation + r.request()
+}
+
+func (r *reader) request() int64 {
+	total := int64(0)
 	for name := range r.members {
 		switch string(name) {
 		case `"messages"`:
@@ -39,7 +43,7 @@ func (r *reader) message() int64 {
 		case `"content"`:
 			total += r.content()
 		case `"name"`:
-			total += Text(r.text()) + PerName
+			total += r.tokens(r.text()) + PerName
 		case `"tool_calls"`, `"function_call"`:
 			total += r.raw()
 		default:
@@ -52,9 +56,9 @@ func (r *reader) message() int64 {
 // content counts the text of a message: the parts of an array are counted together, as one text.
 func (r *reader) content() int64 {
 	if r.dec.PeekKind() != '[' {
-		return Text(r.text())
+		return r.tokens(r.text())
 	}
-	n := 0
+	n := int64(0)
 	for range r.elements {
 		for name := range r.members {
 			if string(name) == `"text"` {
@@ -64,7 +68,7 @@ func (r *reader) content() int64 {
 			}
 		}
 	}
-	return Text(n)
+	return r.tokens(n)
 }
 
 // reader steps through one body in place; see jsontext.NewDecoder for what it gives to a bytes.Buffer.
@@ -72,7 +76,14 @@ type reader struct {
 	dec *jsontext.Decoder
 	buf bytes.Buffer
 	bad bool
+
+	enc   *encoding // what counts text; nil for the rule of bytes
+	left  int       // bytes of text that enc may still count; what is beyond them the rule of bytes counts
+	plain []byte    // the text of a string with escapes
 }
+
+// keepPlain bounds what a rare long text leaves behind.
+const keepPlain = 1 << 20
 
 var readers = sync.Pool{New: func() any {
 	r := new(reader)
@@ -87,8 +98,11 @@ func (r *reader) start(body []byte) {
 
 // done gives the reader back without a hold on the body.
 func (r *reader) done() {
-	r.buf = bytes.Buffer{}
+	r.buf, r.enc = bytes.Buffer{}, nil
 	r.dec.Reset(&r.buf)
+	if cap(r.plain) > keepPlain {
+		r.plain = nil
+	}
 	readers.Put(r)
 }
 
@@ -100,20 +114,39 @@ func (r *reader) value() jsontext.Value {
 	return v
 }
 
-// text reads the next value and gives its length in bytes of UTF-8, 0 when it is no string.
-func (r *reader) text() int {
-	if v := r.value(); len(v) >= 2 && v[0] == '"' {
-		return decodedLen(v[1 : len(v)-1])
+// text reads the next value and measures it, a string, in what tokens makes tokens of; 0 when it is no string.
+func (r *reader) text() int64 {
+	v := r.value()
+	switch {
+	case len(v) < 2 || v[0] != '"':
+		return 0
+	case r.enc == nil:
+		return int64(decodedLen(v[1 : len(v)-1]))
+	case bytes.IndexByte(v, '\\') < 0:
+		return r.enc.countUpTo(&r.left, v[1:len(v)-1])
 	}
-	return 0
+	r.plain, _ = jsontext.AppendUnquote(r.plain[:0], v) // half a surrogate pair is U+FFFD
+	return r.enc.countUpTo(&r.left, r.plain)
 }
 
 // raw reads the next value and counts it as the JSON text that it is.
 func (r *reader) raw() int64 {
-	if v := r.value(); v.Kind() != 'n' {
+	v := r.value()
+	switch {
+	case v.Kind() == 'n':
+		return 0
+	case r.enc == nil:
 		return Text(len(v))
 	}
-	return 0
+	return r.enc.countUpTo(&r.left, v)
+}
+
+// tokens is what was measured in tokens: the rule of bytes adds up bytes, so that the parts of a message are one text.
+func (r *reader) tokens(n int64) int64 {
+	if r.enc == nil {
+		return Text(int(n))
+	}
+	return n
 }
 
 // members yields the names of the next value, quotes included; the loop's body reads each value. Anything but an

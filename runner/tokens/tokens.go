@@ -1,5 +1,6 @@
-// Package tokens counts what a request and its answer cost in tokens, offline. Its figures are estimates and are
-// called so wherever they are shown; what the API reports always outranks them.
+// Package tokens counts what a request and its answer cost in tokens, offline: exactly by the vocabulary of the model, where one is
+// known, or by a rule of bytes that costs next to nothing. Either way its figures are estimates and are called so wherever they are
+// shown; what the API reports always outranks them.
 package tokens
 
 // The rule of the API's guide to token counting: 1 token is about 4 English characters; a message costs 4 tokens
