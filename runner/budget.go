@@ -108,13 +108,13 @@ func (l *ledger) most(c *store.Claim, price *tokens.Price) reservation {
 func (l *ledger) next(now time.Time, c *store.Claim, r reservation, inFlight int) (time.Time, *Stop) {
 	switch flaw := l.flaw(c, r); {
 	case flaw != "":
-		return now, &Stop{Cause: OverBudget, Message: flaw}
+		return now, &Stop{Cause: BudgetReached, Message: flaw}
 	case l.fits(r.most):
 		return time.Time{}, nil
 	case inFlight > 0:
 		return now.Add(time.Minute), nil
 	}
-	return now, &Stop{Cause: OverBudget, Message: l.reached(r.most)}
+	return now, &Stop{Cause: BudgetReached, Message: l.reached(r.most)}
 }
 
 // flaw is why no budget can hold with such a call, "" when it can. The command line refuses such jobs before anything is sent.
@@ -140,11 +140,11 @@ func within(limit, used, more int64) bool {
 // reached says which limit leaves no room for a call that is alone.
 func (l *ledger) reached(most amount) string {
 	if within(int64(l.limit.cost), int64(l.spent.cost), int64(most.cost)) {
-		return fmt.Sprintf("the budget of %d tokens: %d are spent%s, and the next call can use %d", l.limit.tokens,
-			l.spent.tokens, ofThat(l.possibly.tokens > 0, fmt.Sprint(l.possibly.tokens)), most.tokens)
+		return fmt.Sprintf("%d of %d tokens spent%s, and the next call can use %d", l.spent.tokens, l.limit.tokens,
+			ofThat(l.possibly.tokens > 0, fmt.Sprint(l.possibly.tokens)), most.tokens)
 	}
-	return fmt.Sprintf("the budget of %s: %s is spent%s, and the next call can cost %s", l.limit.cost.Dollars(),
-		l.spent.cost.Dollars(), ofThat(l.possibly.cost > 0, l.possibly.cost.Dollars()), most.cost.Dollars())
+	return fmt.Sprintf("%s of %s spent%s, and the next call can cost %s", l.spent.cost.Dollars(), l.limit.cost.Dollars(),
+		ofThat(l.possibly.cost > 0, l.possibly.cost.Dollars()), most.cost.Dollars())
 }
 
 func ofThat(any bool, possibly string) string {
