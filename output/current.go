@@ -54,7 +54,7 @@ type Checked struct {
 	Gone      bool // it is not there any more: moved or deleted
 }
 
-// Compare makes every file that the ledger knows again, as it was made, and compares it byte for byte with the one that
+// Compare makes every file that the ledger knows again, but for reports, as it was made, and compares it byte for byte with the one that
 // stands there. The copies go to a temporary folder.
 func Compare(ctx context.Context, src Source, ledger Ledger, opt Options) ([]Checked, error) {
 	outs, err := known(ctx, ledger)
@@ -69,6 +69,9 @@ func Compare(ctx context.Context, src Source, ledger Ledger, opt Options) ([]Che
 	defer os.RemoveAll(dir)
 	var all []Checked
 	for _, o := range outs {
+		if o.Kind == KindReport {
+			continue
+		}
 		files, ok := made[o.Options]
 		if !ok {
 			if files, err = again(ctx, src, o.Options, opt, filepath.Join(dir, fmt.Sprint(len(made)))); err != nil {

@@ -1,0 +1,62 @@
+package output
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"batch/store"
+)
+
+// KindReport is the kind of a report in the ledger: a file for people, which is not made again to be compared.
+const KindReport = "report"
+
+// WriteFile writes one file under the rules of all outputs: it comes into its place whole or not at all, and replaces only what was
+// written from this job file, unless opt.Force is set. Of opt it reads JobFile, Inputs and Force.
+func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Options, write func(io.Writer) error) error {
+	if opt.fault == nil {
+		opt.fault = func(string) error { return nil }
+	}
+	outs, err := known(ctx, ledger)
+	if err != nil {
+		return err
+	}
+	if err := checkPath(path, opt); err != nil {
+		return err
+	}
+	sweep(path)
+	if err := probe(path); err != nil {
+		return err
+	}
+	there, err := standing(path)
+	if err != nil {
+		return err
+	}
+	if err := checkOwner(path, there, outs, opt.Force); err != nil {
+		return err
+	}
+	f, err := create(path)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", printable(path), cause(err))
+	}
+	defer f.discard()
+	if err := write(f.w); err != nil {
+		return fmt.Errorf("write %s: %w", printable(path), cause(err))
+	}
+	id, err := f.finish(opt.fault)
+	if err != nil {
+		return err
+	}
+	record := store.Output{Path: resolve(path), Kind: kind, Now: id}
+	if there != nil {
+		record.Prev = identity(there)
+	}
+	if err := ledger.RecordOutputs(ctx, record); err != nil {
+		return fmt.Errorf("record outputs: %w", err)
+	}
+	if err := f.rename(opt.fault); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
