@@ -32,6 +32,8 @@ type Budget struct {
 	Prices func(model string) *tokens.Price
 }
 
+func (b Budget) limited() bool { return b.MaxCost > 0 || b.MaxTokens > 0 }
+
 // amount is money and tokens together.
 type amount struct {
 	cost   tokens.Money

@@ -56,7 +56,7 @@ func newJudge(g *gate, opt Options) *judge {
 func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 	var answer int64 // tokens, where they have to be counted
 	if res.Class == chat.Done && !res.Answer.Usage.Known {
-		answer = tokens.Text(len(res.Answer.Text)) // before any lock, as it takes a while
+		answer = tokens.CountText(c.Model, res.Answer.Text) // before any lock, as it takes a while
 	}
 	j.gate.leave(p, res, answer)
 	j.mu.Lock()

@@ -134,6 +134,9 @@ func (k *keeper) takeBack() {
 
 // adapt learns how many jobs to claim ahead from whether the workers ran out of them while the last turn was made.
 func (k *keeper) adapt() {
+	if k.opt.Budget.limited() {
+		return // what is claimed when a run dies counts as possibly spent
+	}
 	if len(k.queue) == 0 {
 		k.ahead = min(2*k.ahead, mostAhead(k.opt.Concurrency))
 	} else {

@@ -106,13 +106,25 @@ func in(t *testing.T, jobs int, answer func(int, string) chat.Result, story func
 	})
 }
 
-func (w *world) load(jobs int) {
+// load puts as many jobs into the job file, all alike.
+func (w *world) load(n int) {
+	w.t.Helper()
+	jobs := make([]store.Job, n)
+	for i := range jobs {
+		jobs[i] = store.Job{Tokens: 10, MaxTokens: 20}
+	}
+	w.put(jobs)
+}
+
+// put fills in what the jobs leave out.
+func (w *world) put(jobs []store.Job) {
 	w.t.Helper()
 	_, err := w.store.Import(w.t.Context(), store.ImportOptions{}, func(imp *store.Importer) error {
 		imp.File("prompts.jsonl")
-		for i := range jobs {
+		for i, job := range jobs {
 			body := fmt.Sprintf(`{"prompt":"p%d"}`, i)
-			if err := imp.Add(store.Job{Line: i + 1, Model: "m", Key: sha256.Sum256([]byte(body)), Body: []byte(body), Tokens: 10}); err != nil {
+			job.Line, job.Model, job.Key, job.Body = i+1, "m", sha256.Sum256([]byte(body)), []byte(body)
+			if err := imp.Add(job); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,216 @@
+package runner
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"batch/runner/chat"
+	"batch/runner/tokens"
+	"batch/store"
+)
+
+// aDollar a token: a job of 10 prompt tokens and an answer of at most 20 can cost $30.
+var aDollar = tokens.Price{Rates: []tokens.Rates{{
+	Input: tokens.Dollar, Output: tokens.Dollar, Cached: tokens.Dollar, CacheWrite: tokens.Dollar, Reasoning: tokens.Dollar,
+}}}
+
+func dollars(max int64) Budget {
+	return Budget{MaxCost: tokens.Money(max) * tokens.Dollar, Prices: aDollarEach}
+}
+
+func aDollarEach(string) *tokens.Price { return &aDollar }
+
+func used(res chat.Result, prompt, completion int64) chat.Result {
+	res.Answer.Usage = chat.Usage{Known: true, Prompt: prompt, Completion: completion, Total: prompt + completion}
+	return res
+}
+
+func TestBudget(t *testing.T) {
+	t.Run("stops before the call that could exceed it", func(t *testing.T) {
+		in(t, 10, always(done("x")), func(w *world) { // of $15 each
+			r, wait := w.start(Options{Budget: dollars(100), Concurrency: 4})
+			sum := wait()
+			if sum.Stop == nil || sum.Stop.Cause != BudgetReached || sum.Failed != 0 {
+				t.Fatalf("%+v", sum)
+			}
+			if want := "$75.00 of $100.00 spent, and the next call can cost $30.00"; sum.Done != 5 || sum.Stop.Message != want {
+				t.Errorf("%d done; %s", sum.Done, sum.Stop.Message)
+			}
+			if c := w.counts(); c.Pending != 5 || len(w.api.calls) != 5 {
+				t.Errorf("%+v after %d calls", c, len(w.api.calls))
+			}
+			if p := r.Progress(); p.Cost != 75*tokens.Dollar || !p.CostKnown || p.Spent != p.Cost || p.SpentTokens != 75 || p.PossiblySpent != 0 {
+				t.Errorf("%+v", p)
+			}
+
+			budget := dollars(100)
+			budget.Cost = 75 * tokens.Dollar
+			if sum := w.run(Options{Budget: budget}); sum.Done != 0 || sum.Stop == nil || len(w.api.calls) != 5 {
+				t.Errorf("the same command again: %+v after %d calls", sum, len(w.api.calls))
+			}
+			budget.MaxCost *= 2
+			if sum := w.run(Options{Budget: budget}); sum.Done != 5 || sum.Stop != nil {
+				t.Errorf("with twice the budget: %+v", sum)
+			}
+		})
+	})
+	t.Run("of tokens", func(t *testing.T) {
+		in(t, 10, always(done("x")), func(w *world) {
+			sum := w.run(Options{Budget: Budget{MaxTokens: 100, Tokens: 20, PossiblyTokens: 5}})
+			if sum.Stop == nil || sum.Stop.Message != "80 of 100 tokens spent, 5 of that possibly, and the next call can use 30" || sum.Done != 4 {
+				t.Errorf("%d done; %+v", sum.Done, sum.Stop)
+			}
+		})
+	})
+	t.Run("waits for the calls in flight to cost less than they could", func(t *testing.T) {
+		in(t, 2, always(done("x")), func(w *world) {
+			sum := w.run(Options{Budget: dollars(45), Concurrency: 2})
+			if sum.Done != 2 || sum.Stop != nil || sum.Waited["budget"] != time.Second {
+				t.Errorf("%+v", sum)
+			}
+			if gap := w.api.sentAt(1).Sub(w.api.sentAt(0)); gap != time.Second {
+				t.Errorf("the second call went out after %s", gap)
+			}
+		})
+	})
+	t.Run("an unknown outcome stays possibly spent", func(t *testing.T) {
+		in(t, 1, always(refused(chat.Unknown, "", 500, "")), func(w *world) {
+			r, wait := w.start(Options{Budget: dollars(80)})
+			sum := wait()
+			if want := "$60.00 of $80.00 spent, $60.00 of that possibly, and the next call can cost $30.00"; sum.Stop == nil || sum.Stop.Message != want {
+				t.Errorf("%+v", sum.Stop)
+			}
+			if p := r.Progress(); len(w.api.calls) != 2 || p.Cost != 0 || !p.CostKnown || p.PossiblySpent != 60*tokens.Dollar {
+				t.Errorf("%+v after %d calls", p, len(w.api.calls))
+			}
+		})
+	})
+	t.Run("a refusal costs nothing, a failure what it reports", func(t *testing.T) {
+		in(t, 3, func(n int, prompt string) chat.Result {
+			switch n {
+			case 1:
+				return refused(chat.NotProcessed, chat.RateLimited, 429, "")
+			case 2:
+				return refused(chat.NotProcessed, chat.Unreachable, 0, "")
+			case 3:
+				return refused(chat.JobFailed, "", 400, "")
+			case 4:
+				return used(refused(chat.JobFailed, "", 400, ""), 10, 2)
+			}
+			return done("x")
+		}, func(w *world) {
+			r, wait := w.start(Options{Budget: dollars(42), Concurrency: 1})
+			if sum := wait(); sum.Done != 1 || sum.Failed != 2 || sum.Stop != nil {
+				t.Errorf("%+v", sum)
+			}
+			if p := r.Progress(); p.Cost != 27*tokens.Dollar || p.PossiblySpent != 0 {
+				t.Errorf("%+v", p)
+			}
+		})
+	})
+	t.Run("an answer too large to read is possibly paid", func(t *testing.T) {
+		in(t, 1, always(refused(chat.JobFailed, chat.ResponseTooLarge, 200, "")), func(w *world) {
+			r, wait := w.start(Options{Budget: dollars(30)})
+			wait()
+			if p := r.Progress(); p.Spent != 30*tokens.Dollar || p.PossiblySpent != p.Spent {
+				t.Errorf("%+v", p)
+			}
+		})
+	})
+	t.Run("a call that is given up is possibly paid", func(t *testing.T) {
+		in(t, 1, always(done("x")), func(w *world) {
+			r, wait := w.start(Options{Budget: dollars(30)})
+			time.AfterFunc(time.Millisecond, func() { r.Stop(0) })
+			wait()
+			if p := r.Progress(); p.Spent != 30*tokens.Dollar || w.counts().Pending != 1 {
+				t.Errorf("%+v", p)
+			}
+		})
+	})
+	t.Run("learns how much longer prompts are than they were estimated", func(t *testing.T) {
+		in(t, 3, always(used(done("x"), 25, 5)), func(w *world) {
+			sum := w.run(Options{Budget: dollars(99), Concurrency: 1}) // $30, then $30 more of a possible 25 + 20
+			if sum.Done != 2 || sum.Stop == nil || !strings.HasSuffix(sum.Stop.Message, "can cost $45.00") {
+				t.Errorf("%+v %+v", sum, sum.Stop)
+			}
+		})
+	})
+	t.Run("counts more than the worst in full", func(t *testing.T) {
+		in(t, 3, always(used(done("x"), 10, 500)), func(w *world) {
+			r, wait := w.start(Options{Budget: dollars(100), Concurrency: 1})
+			if sum := wait(); sum.Done != 1 || r.Progress().Spent != 510*tokens.Dollar {
+				t.Errorf("%+v %+v", sum, r.Progress())
+			}
+		})
+	})
+	t.Run("an answer without usage is counted here, with the margin", func(t *testing.T) {
+		res := done("x")
+		res.Answer.Usage, res.Answer.Text = chat.Usage{}, strings.Repeat(" river", 8)
+		in(t, 1, always(res), func(w *world) {
+			budget := dollars(1000)
+			budget.Factor = 1500
+			r, wait := w.start(Options{Budget: budget})
+			wait()
+			if p := r.Progress(); p.Cost != 18*tokens.Dollar || p.Spent != 27*tokens.Dollar || p.SpentTokens != 27 {
+				t.Errorf("%+v", p)
+			}
+		})
+	})
+	t.Run("sound has a price of its own", func(t *testing.T) {
+		res := done("x")
+		res.Answer.Usage.Audio = 3
+		in(t, 1, always(res), func(w *world) {
+			r, wait := w.start(Options{Budget: dollars(1000)})
+			wait()
+			if p := r.Progress(); p.CostKnown || p.Cost != 0 || p.Spent != 30*tokens.Dollar || p.SpentTokens != 15 {
+				t.Errorf("%+v", p)
+			}
+		})
+	})
+	t.Run("cannot hold for what has no bound", func(t *testing.T) {
+		in(t, 0, always(done("x")), func(w *world) {
+			w.put([]store.Job{{Tokens: 10}})
+			for remedy, budget := range map[string]Budget{
+				"--price":    {MaxCost: tokens.Dollar},
+				"max_tokens": {MaxTokens: math.MaxInt64},
+			} {
+				if sum := w.run(Options{Budget: budget}); sum.Stop == nil || sum.Stop.Cause != BudgetReached || !strings.Contains(sum.Stop.Message, remedy) {
+					t.Errorf("%+v, want word of %s", sum.Stop, remedy)
+				}
+			}
+			if c := w.counts(); c.Pending != 1 || len(w.api.calls) != 0 {
+				t.Errorf("%+v after %d calls", c, len(w.api.calls))
+			}
+			price := aDollar
+			price.Largest = 100
+			budget := Budget{MaxCost: 110 * tokens.Dollar, Prices: func(string) *tokens.Price { return &price }}
+			if sum := w.run(Options{Budget: budget}); sum.Done != 1 {
+				t.Errorf("with a largest answer: %+v", sum.Stop)
+			}
+		})
+	})
+	t.Run("without one the cost is known all the same, or known to be unknown", func(t *testing.T) {
+		for known, prices := range map[bool]func(string) *tokens.Price{true: aDollarEach, false: nil} {
+			in(t, 2, always(done("x")), func(w *world) {
+				r, wait := w.start(Options{Budget: Budget{Prices: prices}})
+				wait()
+				if p := r.Progress(); p.CostKnown != known || known && p.Cost != 30*tokens.Dollar || p.SpentTokens != 30 {
+					t.Errorf("%+v", p)
+				}
+			})
+		}
+	})
+}
+
+func TestScale(t *testing.T) {
+	for _, c := range []struct{ n, factor, want int64 }{
+		{0, 1500, 0}, {10, 1000, 10}, {1, 1001, 2}, {1000, 1001, 1001}, {1 << 53, 1 << 62, math.MaxInt64}, {math.MaxInt64, 1000, math.MaxInt64},
+		{math.MaxInt64, 1001, math.MaxInt64}, {1 << 53, 500_000, 500 << 53},
+	} {
+		if got := scale(c.n, c.factor); got != c.want {
+			t.Errorf("scale(%d, %d) is %d, want %d", c.n, c.factor, got, c.want)
+		}
+	}
+}
