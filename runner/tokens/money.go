@@ -15,14 +15,14 @@ type Money int64
 // Dollar is one US dollar.
 const Dollar Money = 1e12
 
-const decimals = 12
+const (
+	decimals   = 12
+	perMillion = 6 // decimals of the dollars for a million tokens that are a whole number of picodollars a token
+)
 
 // Plus adds amounts of at least 0.
 func (m Money) Plus(o Money) Money {
-	if m > math.MaxInt64-o {
-		return math.MaxInt64
-	}
-	return m + o
+	return m + min(o, math.MaxInt64-m)
 }
 
 // times is the price of n tokens.

@@ -35,15 +35,12 @@ func (p *Price) At(above int64) Rates {
 }
 
 // Cost is what a call, or a sum of calls at the same rates, costs: every token once, at the rate of the part that it is. What
-// lies between prompt + completion and the total is output: some providers count thought there.
+// lies between prompt + completion and the total is output: some providers count thought there. The parts are within their
+// wholes (who reads usage sees to it), so the cost of a sum is the sum of the costs.
 func (r Rates) Cost(u Usage) Money {
-	cached := min(u.Cached, u.Prompt)
-	written := min(u.CacheWrite, u.Prompt-cached)
-	output := u.Total - u.Prompt
-	thought := min(u.Reasoning, output)
-	sum := r.Input.times(u.Prompt - cached - written)
-	sum = sum.Plus(r.Cached.times(cached)).Plus(r.CacheWrite.times(written))
-	return sum.Plus(r.Output.times(output - thought)).Plus(r.Reasoning.times(thought))
+	sum := r.Input.times(u.Prompt - u.Cached - u.CacheWrite)
+	sum = sum.Plus(r.Cached.times(u.Cached)).Plus(r.CacheWrite.times(u.CacheWrite))
+	return sum.Plus(r.Output.times(u.Total - u.Prompt - u.Reasoning)).Plus(r.Reasoning.times(u.Reasoning))
 }
 
 // Cost is what one call costs; false when that cannot be known: without usage, and for audio, which is priced apart.
