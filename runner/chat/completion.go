@@ -64,7 +64,8 @@ func readReply(body []byte, status int) reply {
 
 func (r *reply) readChoices(choices []byte) {
 	var texts strings.Builder
-	first := true
+	var usage []byte
+	n := 0
 	for choice := range eachElement(choices) {
 		var message []byte
 		var finish string
@@ -75,12 +76,14 @@ func (r *reply) readChoices(choices []byte) {
 			case "finish_reason":
 				finish = textOf(value)
 			case "error": // a router's way to say that the model behind it failed
-				if first && kindOf(value) == '{' {
+				if n == 0 && kindOf(value) == '{' {
 					r.err = errorObject(value)
 				}
+			case "usage":
+				usage = value
 			}
 		}
-		if first {
+		if n++; n == 1 {
 			if r.err != nil {
 				return
 			}
@@ -94,12 +97,15 @@ func (r *reply) readChoices(choices []byte) {
 				}
 			}
 		}
-		if first = false; r.answer.Usage.Known {
+		if r.answer.Usage.Known {
 			return
 		}
 		writeTexts(&texts, message)
 	}
-	if r.done {
+	if n == 1 { // Moonshot's streams say it in the choice; of several that would be the usage of one
+		r.answer.Usage = readUsage(usage)
+	}
+	if r.done && !r.answer.Usage.Known {
 		r.answer.Text = texts.String()
 	}
 }
@@ -165,40 +171,6 @@ func writeFunction(b *strings.Builder, function []byte) {
 			b.WriteString(textOf(value))
 		}
 	}
-}
-
-// readUsage judges the reported token counts. They are known only when all that is there makes sense: a total that is
-// absent is the sum of the parts, and nothing else is made up. One that is larger is their matter: some count thought.
-func readUsage(usage []byte) Usage {
-	var u Usage
-	var prompt, completion, total bool
-	for name, value := range eachMember(usage) {
-		switch string(name) {
-		case "prompt_tokens":
-			u.Prompt, prompt = wholeNumber(value)
-		case "completion_tokens":
-			u.Completion, completion = wholeNumber(value)
-		case "total_tokens":
-			if kindOf(value) == 'n' {
-				continue
-			}
-			if u.Total, total = wholeNumber(value); !total {
-				return Usage{}
-			}
-		}
-	}
-	if !prompt || !completion {
-		return Usage{}
-	}
-	sum := u.Prompt + u.Completion
-	if !total {
-		u.Total = sum
-	}
-	if u.Total < sum || u.Total > maxInteger {
-		return Usage{}
-	}
-	u.Known = true
-	return u
 }
 
 // wholeNumber reads a JSON number that is an integer from 0 to 2^53, in whatever form it is written: 12, 12.0, 1.2e1.
