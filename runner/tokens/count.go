@@ -1,6 +1,9 @@
 package tokens
 
-import "math"
+import (
+	"math"
+	"sort"
+)
 
 // Count is the prompt tokens of a chat completions request, counted as Estimate guesses them but with the vocabulary of the model:
 // of strings what they spell, of tools and calls the JSON text as it stands.
@@ -32,4 +35,32 @@ func (e *encoding) countUpTo(left *int, text []byte) int64 {
 	n := min(*left, len(text))
 	*left -= n
 	return e.count(text[:n]) + Text(len(text)-n)
+}
+
+// CutText is the beginning of a text that has at most so many tokens, cut between words, or inside the first one that is too much;
+// and how many it has.
+func CutText(model, text string, most int64) (string, int64) {
+	e := schemeOf(model).enc
+	total := int64(0)
+	for rest := []byte(text); len(rest) > 0; {
+		word := rest[:e.split(rest)]
+		n := e.piece(word)
+		if total+n > most {
+			text = text[:len(text)-len(rest)+e.cut(word, most-total)]
+			return text, e.count([]byte(text)) // blanks that no word follows any more count for fewer
+		}
+		total += n
+		rest = rest[len(word):]
+	}
+	return text, total
+}
+
+// cut is how many bytes of a piece, that has more tokens, can be had for so many; none of its characters is cut.
+func (e *encoding) cut(piece []byte, most int64) int {
+	var starts []int
+	for i := range string(piece) {
+		starts = append(starts, i)
+	}
+	first := sort.Search(len(starts), func(k int) bool { return e.piece(piece[:starts[k]]) > most })
+	return starts[max(0, first-1)]
 }

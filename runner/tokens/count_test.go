@@ -3,6 +3,7 @@ package tokens
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestCount(t *testing.T) {
@@ -47,6 +48,26 @@ func TestCountUpTo(t *testing.T) {
 	two := []byte(`{"messages":[{"role":"user","content":"` + words + `"},{"role":"user","content":"` + words + `"}]}`)
 	if got, want := CountUpTo("m", two, 6600), Count("m", body(words))+4+CountText("m", words[:600])+Text(5400); got != want {
 		t.Errorf("%d tokens of two texts, want %d", got, want)
+	}
+}
+
+func TestCutText(t *testing.T) {
+	for _, row := range golden {
+		for _, model := range []string{"gpt-4", "gpt-4o"} {
+			whole := CountText(model, row.text)
+			for most := int64(0); most <= min(whole, 30); most++ {
+				cut, n := CutText(model, row.text, most)
+				if n > most || n != CountText(model, cut) || !strings.HasPrefix(row.text, cut) || utf8.ValidString(row.text) && !utf8.ValidString(cut) {
+					t.Errorf("%s: %q of %.60q has %d tokens, want at most %d", model, cut, row.text, n, most)
+				}
+				if most == whole && cut != row.text {
+					t.Errorf("%s: %.60q is cut to %.60q, though it has %d tokens", model, row.text, cut, whole)
+				}
+			}
+		}
+	}
+	if got, n := CutText("llama", "The quick brown fox", 2); got != "The quick" || n != 2 {
+		t.Errorf("cut to %q, %d tokens", got, n)
 	}
 }
 

@@ -25,7 +25,8 @@ const (
 	others  = symbol | mark // what is no letter, number or blank
 )
 
-var ascii = func() (table [utf8.RuneSelf]class) {
+// classes are those of the Latin letters, which are looked up too often to be searched for.
+var classes = func() (table [0x250]class) {
 	for r := range rune(len(table)) {
 		table[r] = classOf(r)
 	}
@@ -38,14 +39,16 @@ func classOf(r rune) class {
 		return lineEnd
 	case unicode.IsSpace(r):
 		return space
-	case unicode.In(r, unicode.Lu, unicode.Lt):
-		return upper
+	case unicode.Is(unicode.Lo, r):
+		return letter
 	case unicode.Is(unicode.Ll, r):
 		return lower
-	case unicode.Is(unicode.L, r):
-		return letter
+	case unicode.In(r, unicode.Lu, unicode.Lt):
+		return upper
 	case unicode.Is(unicode.M, r):
 		return mark
+	case unicode.Is(unicode.Lm, r):
+		return letter
 	case unicode.Is(unicode.N, r):
 		return number
 	}
@@ -58,9 +61,12 @@ func at(text []byte, i int) (class, int) {
 		return 0, 0
 	}
 	if b := text[i]; b < utf8.RuneSelf {
-		return ascii[b], 1
+		return classes[b], 1
 	}
 	r, n := utf8.DecodeRune(text[i:])
+	if int(r) < len(classes) {
+		return classes[r], n
+	}
 	return classOf(r), n
 }
 
