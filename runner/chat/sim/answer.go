@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/binary"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -46,23 +47,24 @@ func compose(number uint64, req *request) answer {
 		} else {
 			c.text = r.prose()
 		}
-		c.cut(req)
-		a.usage.completion += tokens.Text(len(c.text))
+		a.usage.completion += c.cut(req)
 		a.choices[i] = c
 	}
 	return a
 }
 
-// filter is moderation taking half of the text away. The tokens were made all the same.
-func (a *answer) filter() {
+// filter is moderation stopping the answer halfway. What was not made is not used.
+func (a *answer) filter(req *request) {
+	a.usage.completion = 0
 	for i := range a.choices {
 		c := &a.choices[i]
 		c.text, c.finish = clean(c.text, len(c.text)/2), "content_filter"
+		a.usage.completion += tokens.CountText(req.asked, c.text)
 	}
 }
 
-// cut ends the text at the first stop sequence, or where the tokens run out, whichever comes first.
-func (c *choice) cut(req *request) {
+// cut ends the text at the first stop sequence, or where the tokens run out, whichever comes first, and counts what is left.
+func (c *choice) cut(req *request) int64 {
 	for _, s := range req.stop {
 		if s == "" {
 			continue
@@ -71,13 +73,15 @@ func (c *choice) cut(req *request) {
 			c.text = c.text[:i]
 		}
 	}
-	if req.max > 0 && tokens.Text(len(c.text)) > req.max {
-		n := len(c.text)
-		for tokens.Text(n) > req.max {
-			n--
-		}
-		c.text, c.finish = clean(c.text, n), "length"
+	most := req.max
+	if most == 0 {
+		most = math.MaxInt64
 	}
+	text, n := tokens.CutText(req.asked, c.text, most)
+	if len(text) < len(c.text) {
+		c.text, c.finish = text, "length"
+	}
+	return n
 }
 
 // clean is the first n bytes of s without the piece of a character at their end.

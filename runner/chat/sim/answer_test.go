@@ -27,7 +27,7 @@ func TestMaxTokensCutsTheAnswer(t *testing.T) {
 		for _, field := range []string{"max_tokens", "max_completion_tokens"} {
 			c := decode(t, post(s, with(i, fmt.Sprintf(`,"%s":%d`, field, 1+i))).body)
 			text, finish := c.Choices[0].Message.Content, *c.Choices[0].FinishReason
-			if c.Usage.Completion > int64(1+i) || c.Usage.Completion != tokens.Text(len(text)) || !utf8.ValidString(text) {
+			if c.Usage.Completion > int64(1+i) || c.Usage.Completion != tokens.CountText("m", text) || !utf8.ValidString(text) {
 				t.Errorf("max %d: %d tokens of %q", 1+i, c.Usage.Completion, text)
 			}
 			switch finish {
@@ -57,10 +57,10 @@ func TestStopSequences(t *testing.T) {
 		`,"stop":["nowhere","made",","]`:             "[practice answer",
 		`,"stop":["","simulate\u005d"]`:              "[practice answer, made up by batch ",
 		`,"stop":"[practice"`:                        "",
-		`,"stop":"made","max_tokens":1`:              "[pra",
-		`,"max_tokens":2,"max_completion_tokens":9`:  "[practic",
-		`,"max_completion_tokens":2,"max_tokens":9`:  "[practic",
-		`,"stop":"answer","max_completion_tokens":5`: "[practice ",
+		`,"stop":"made","max_tokens":1`:              "[p",
+		`,"max_tokens":2,"max_completion_tokens":9`:  "[practice",
+		`,"max_completion_tokens":2,"max_tokens":9`:  "[practice",
+		`,"stop":"answer","max_completion_tokens":3`: "[practice ",
 	} {
 		c := decode(t, post(s, with(1, fields)).body)
 		if got := c.Choices[0].Message.Content; got != want {
@@ -85,7 +85,7 @@ func TestSeveralChoices(t *testing.T) {
 			t.Errorf("choice %d has index %d", i, ch.Index)
 		}
 		texts[ch.Message.Content] = true
-		sum += tokens.Text(len(ch.Message.Content))
+		sum += tokens.CountText("m", ch.Message.Content)
 	}
 	if len(texts) != 3 || c.Usage.Completion != sum {
 		t.Errorf("%d different choices, usage %d, want 3 and %d", len(texts), c.Usage.Completion, sum)

@@ -94,6 +94,9 @@ func (c *call) replay(req *request, a *answer, fault int, sc *scratch) {
 		c.fail(k)
 		return
 	}
+	if k.act == actFilter {
+		a.filter(req)
+	}
 	c.enter(http.StatusOK, usage{})
 	c.head()
 	c.send(req, a, k, sc)
@@ -117,6 +120,9 @@ func (c *call) answer(req *request, a *answer, fault int, sc *scratch) {
 		c.head()
 		c.fail(k)
 		return
+	}
+	if k.act == actFilter {
+		a.filter(req)
 	}
 	c.finish(a.created, fault)
 	c.enter(k.status(), a.usage)

@@ -13,8 +13,8 @@
 // it is plainly made up: it begins "[practice answer, made up by batch simulate]" and every response bears
 // Batch-Simulated: 1, so that nobody takes it for a model's. max_tokens, max_completion_tokens, stop, n, stream,
 // stream_options.include_usage and response_format json_object (or json_schema: it is an object, but of no schema)
-// do what they should; tools are accepted and ignored. Usage is counted by package tokens, so what is estimated is what
-// is reported.
+// do what they should; tools are accepted and ignored. Usage is counted by package tokens with the vocabulary of the requested
+// model, as a real API does: exactly, but for what is beyond the first 64 KiB of a request's text.
 //
 // # Idempotency keys
 //
@@ -28,8 +28,9 @@
 //
 // RPM and TPM are enforced per window of a minute that begins in the second of its first call: what the documented
 // headers say is what is enforced, so a client that obeys them never meets a 429, and one that does not is told in
-// Retry-After how long the window still lasts. Tokens count as they are billed, prompt and answer. A call counts once it
-// is let through, whatever becomes of it; a refused one does not count.
+// Retry-After how long the window still lasts. Tokens count as they are billed, prompt and answer; an answer that the
+// fault filter cuts counts whole, as the window is asked before. A call counts once it is let through, whatever becomes of
+// it; a refused one does not count.
 //
 // # Faults
 //

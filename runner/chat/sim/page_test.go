@@ -71,7 +71,8 @@ func TestAnswerHasThePagesShape(t *testing.T) {
 			if n := len(strings.Fields(text)); n < 10 || n > 67 {
 				t.Errorf("%d words: %q", n, text)
 			}
-			want := fmt.Sprint(tokens.Estimate([]byte(body)), tokens.Text(len(text)), tokens.Estimate([]byte(body))+tokens.Text(len(text)))
+			prompt, completion := tokens.Count(c.Model, []byte(body)), tokens.CountText(c.Model, text)
+			want := fmt.Sprint(prompt, completion, prompt+completion)
 			if got := fmt.Sprint(c.Usage.Prompt, c.Usage.Completion, c.Usage.Total); got != want {
 				t.Errorf("usage %s, want %s", got, want)
 			}

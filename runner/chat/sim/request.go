@@ -18,6 +18,10 @@ import (
 // maxBody is the largest request that is read.
 const maxBody = 32 << 20
 
+// maxCounted bounds the text of a request whose tokens are counted exactly, as a large one could take seconds. What is beyond it is
+// estimated, at 4 bytes a token.
+const maxCounted = 64 << 10
+
 // maxChoices bounds n, as every choice costs an answer.
 const maxChoices = 16
 
@@ -25,6 +29,7 @@ const maxChoices = 16
 // or small, and good only while the call lasts.
 type request struct {
 	model     jsontext.Value // as written, quotes included
+	asked     string         // the same, decoded: what says how tokens are counted
 	stream    bool
 	withUsage bool // stream_options.include_usage
 	object    bool // response_format asks for JSON
@@ -94,7 +99,8 @@ func (s *Server) parse(dec *jsontext.Decoder, body []byte) (request, *apiError) 
 	case !messages:
 		return req, missing("messages")
 	}
-	req.prompt = tokens.Estimate(body)
+	req.asked = unquote(req.model)
+	req.prompt = tokens.CountUpTo(req.asked, body, maxCounted)
 	return req, nil
 }
 

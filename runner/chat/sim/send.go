@@ -6,11 +6,8 @@ import (
 	"time"
 )
 
-// send writes the whole answer, as one body or as a stream, but for what a fault leaves out of it.
+// send writes the whole answer, as one body or as a stream, but for the usage, which a fault may leave out.
 func (c *call) send(req *request, a *answer, k *faultKind, sc *scratch) {
-	if k.act == actFilter {
-		a.filter()
-	}
 	withUsage := k.act != actNoUsage
 	if !req.stream {
 		sc.out = appendCompletion(sc.out[:0], a, req.model, withUsage)
