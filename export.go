@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -140,8 +141,12 @@ func rowsMark(ctx context.Context, st *store.Store) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	prices, err := v.Prices(ctx)
+	if err != nil {
+		return "", err
+	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%#v %v %d %d\n", inputs, counts, run.Started.UnixMilli(), run.Ended.UnixMilli())
+	fmt.Fprintf(h, "%#v %v %d %d %v\n", inputs, counts, run.Started.UnixMilli(), run.Ended.UnixMilli(), prices)
 	for _, flag := range fillFlags {
 		fmt.Fprintf(h, "%q\n", settings[settingFill+flag])
 	}
@@ -158,7 +163,7 @@ func exportCommand(c *command) *cli.Command {
     batch export prompts.batch.db -o answers.csv
     batch export prompts.batch.db --shape chat -o train.jsonl
     batch export prompts.batch.db -o - | jq -r .content`,
-		Flags:  append(outputFlags(), speechFlags()...),
+		Flags:  slices.Concat(outputFlags(), priceFlags(), speechFlags()),
 		Action: func(ctx *cli.Context) error { return c.exportVerb(ctx) },
 	}
 }
@@ -173,11 +178,18 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	prices, err := readPriceConfig(ctx)
+	if err != nil {
+		return err
+	}
 	st, err := store.Open(ctx.Context, name, false)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
+	if err := keepPrices(ctx.Context, st, prices); err != nil {
+		return err
+	}
 	files, opt, err := cfg.resolve(ctx.Context, st, c.stdout)
 	if err != nil {
 		return err
@@ -192,6 +204,23 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 	}
 	sayReport(c.term, rep)
 	return nil
+}
+
+// keepPrices puts the prices that the flags name in the place of those that the job file knows.
+func keepPrices(ctx context.Context, st *store.Store, cfg priceConfig) error {
+	if !cfg.given() {
+		return nil
+	}
+	v, err := st.View(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := cfg.inForceEverywhere(ctx, v)
+	v.Close()
+	if err != nil {
+		return err
+	}
+	return st.SetPrices(ctx, rows)
 }
 
 // oneJobFile is the argument of the verbs that look at a job file.
@@ -210,6 +239,26 @@ func writtenPaths(rep output.Report) map[string]string {
 	return all
 }
 
+// sayCost tells what all runs of the job file together were charged, where a price is known.
+func sayCost(t *terminal, rep output.Report) {
+	c := rep.Cost
+	billed := c.Billed()
+	if billed.Money == 0 && !billed.Known() {
+		return
+	}
+	text := "cost " + amount(billed)
+	if beside := c.Wasted.Plus(c.Gone); beside.Money > 0 {
+		text += fmt.Sprintf(", %s of it for attempts and answers that are not in the results", amount(beside))
+	}
+	if c.Estimated.Money > 0 {
+		text += fmt.Sprintf(", and about %s that was not reported", amount(c.Estimated))
+	}
+	if c.Lost.Money > 0 || !c.Lost.Known() {
+		text += fmt.Sprintf(", and up to %s for calls with an unknown outcome", amount(c.Lost))
+	}
+	t.say("", nil, "%s", text)
+}
+
 // sayReport tells what was written and what it cost in tokens.
 func sayReport(t *terminal, rep output.Report) {
 	if total := rep.Total; total > 0 || rep.UsageUnknown > 0 {
@@ -218,6 +267,7 @@ func sayReport(t *terminal, rep output.Report) {
 			text += fmt.Sprintf(", and about %s that %s did not report", count(rep.Estimated), plural(rep.UsageUnknown, "answer"))
 		}
 		t.say("", nil, "%s", text)
+		sayCost(t, rep)
 	}
 	for _, reason := range []string{"length", "content_filter"} {
 		if n := rep.Finish[reason]; n > 0 {

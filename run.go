@@ -35,6 +35,9 @@ type runConfig struct {
 
 	pool runner.Options
 
+	prices priceConfig
+	budget budgetConfig
+
 	out     outputConfig
 	dryRun  bool
 	skipBad bool
@@ -91,7 +94,7 @@ file, sends only what is new, changed or unanswered. Ctrl-C stops gently, twice 
 
 Exit codes: 0 every prompt is answered, 2 wrong usage or bad input (nothing sent), 3 finished but some failed or
 were skipped, 4 stopped early, 5 storage, 6 the job file is in use, 130/143 interrupted, 1 anything else.`,
-		Flags:  slices.Concat(fillInFlags(), flags, outputFlags(), speechFlags()),
+		Flags:  slices.Concat(fillInFlags(), flags, priceFlags(), budgetFlags(), outputFlags(), speechFlags()),
 		Action: func(ctx *cli.Context) error { return c.runVerb(ctx) },
 	}
 }
@@ -139,6 +142,12 @@ func readRunConfig(ctx *cli.Context) (runConfig, error) {
 		return cfg, err
 	}
 	if cfg.fills, err = readFillIns(ctx); err != nil {
+		return cfg, err
+	}
+	if cfg.prices, err = readPriceConfig(ctx); err != nil {
+		return cfg, err
+	}
+	if cfg.budget, err = readBudgetConfig(ctx); err != nil {
 		return cfg, err
 	}
 	if err := cfg.readNames(ctx.Args().Slice()); err != nil {
@@ -273,6 +282,8 @@ type drain struct {
 	fills     fillIns // in force: given, or kept from an earlier run
 	imported  bool    // the input was read, and may have changed jobs
 	counts    store.Counts
+	backlog   []store.Backlog
+	money     money
 	files     output.Files
 	outOpt    output.Options
 }
@@ -306,6 +317,12 @@ func (d *drain) do(ctx context.Context) (err error) {
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
+	if err := d.readMoney(ctx); err != nil {
+		return err
+	}
+	if err := d.checkBudget(); err != nil {
+		return err
+	}
 	if d.cfg.dryRun {
 		d.sayPlan()
 		return nil
@@ -314,6 +331,9 @@ func (d *drain) do(ctx context.Context) (err error) {
 		return err
 	}
 	keep = true
+	if err := d.keepPrices(ctx); err != nil {
+		return err
+	}
 	d.sayPlan()
 	sum, err := d.drain(ctx)
 	if err != nil {
@@ -347,11 +367,9 @@ func (d *drain) resolveEndpoint() error {
 	}
 	// With a job file named as one of made-up answers, a practice server on a port may be called.
 	d.simulated = strings.HasSuffix(d.cfg.db, simulatedSuffix)
-	if d.cfg.dryRun {
-		return nil // no key is needed to send nothing
-	}
+	d.cfg.endpoint.NoKey = d.cfg.dryRun
 	var err error
-	if d.endpoint, err = chat.ResolveEndpoint(d.cfg.endpoint); err != nil {
+	if d.endpoint, err = chat.ResolveEndpoint(d.cfg.endpoint); err != nil || d.cfg.dryRun {
 		return err
 	}
 	if u, err := url.Parse(d.endpoint.BaseURL); d.simulated && (err != nil || !chat.IsLoopback(u.Hostname())) {

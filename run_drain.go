@@ -60,12 +60,14 @@ func (d *drain) sayPlan() {
 	}
 	if send > 0 {
 		text += fmt.Sprintf(": about %s prompt tokens", count(tokens))
-		if d.cfg.simulate {
+		switch {
+		case len(d.money.prices) > 0:
+		case d.cfg.simulate:
 			text += ", nothing to pay: the answers are made up"
-		} else if d.simulated {
+		case d.simulated:
 			text += ", for a practice server"
-		} else {
-			text += ", price unknown"
+		default:
+			text += ", price unknown (--price)"
 		}
 	}
 	d.term.say("plan", e, "%s", text)
@@ -148,7 +150,7 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 		return err
 	})
 	g.Go(func() error {
-		newProgress(d.term, r, d.counts, opt.Limit).show(ended)
+		newProgress(d.term, r, d.counts, &d.money, opt.Limit).show(ended)
 		return nil
 	})
 	if err := g.Wait(); err != nil {

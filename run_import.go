@@ -29,7 +29,7 @@ const badLinesNamed = 50
 // importInputs reads the whole input into the job file, or finds that it stands there already.
 func (d *drain) importInputs(ctx context.Context) error {
 	if len(d.cfg.inputs) == 0 {
-		return d.readCounts(ctx)
+		return d.readStanding(ctx)
 	}
 	if err := output.CheckInputs(ctx, d.store, d.cfg.inputs); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (d *drain) importInputs(ctx context.Context) error {
 		return err
 	}
 	if same {
-		return d.readCounts(ctx)
+		return d.readStanding(ctx)
 	}
 	settings := d.fills.settings()
 	settings[store.SettingSimulated] = fmt.Sprint(d.simulated)
@@ -58,10 +58,24 @@ func (d *drain) importInputs(ctx context.Context) error {
 		return err
 	}
 	d.imported = true
-	d.counts = done.Counts
+	d.counts, d.backlog = done.Counts, done.Backlog
 	d.settings = settings
 	d.sayImport(done.Changes, &imp)
 	return nil
+}
+
+// readStanding reads where the jobs stand and what is left to send.
+func (d *drain) readStanding(ctx context.Context) error {
+	v, err := d.store.View(ctx)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	if d.counts, err = v.Counts(ctx); err != nil {
+		return err
+	}
+	d.backlog, err = v.Backlog(ctx)
+	return err
 }
 
 func (d *drain) readCounts(ctx context.Context) error {

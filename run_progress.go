@@ -6,7 +6,9 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"batch/output"
 	"batch/runner"
+	"batch/runner/tokens"
 	"batch/store"
 )
 
@@ -20,14 +22,17 @@ type progress struct {
 	term    *terminal
 	runner  *runner.Runner
 	before  store.Counts
+	spent   output.Amount // of all runs before
+	priced  bool
 	total   int64 // jobs of this run
 	started time.Time
 	bar     *progressbar.ProgressBar
 	rates   rates
 }
 
-func newProgress(t *terminal, r *runner.Runner, before store.Counts, limit int) *progress {
-	p := &progress{term: t, runner: r, before: before, total: before.Pending, started: time.Now()}
+func newProgress(t *terminal, r *runner.Runner, before store.Counts, m *money, limit int) *progress {
+	spent := m.cost.Billed().Plus(m.cost.Estimated).Plus(m.cost.GoneEstimated)
+	p := &progress{term: t, runner: r, before: before, spent: spent, priced: len(m.prices) > 0, total: before.Pending, started: time.Now()}
 	if limit > 0 {
 		p.total = min(p.total, int64(limit))
 	}
@@ -76,6 +81,13 @@ func (p *progress) draw() {
 		left = eta.Round(time.Second).String()
 	}
 	text += fmt.Sprintf(", %s left, %s tokens", left, count(s.PromptTokens+s.AnswerTokens))
+	spent, end := p.cost(s)
+	if p.priced {
+		text += ", " + amount(spent)
+		if end > 0 {
+			text += ", in the end about " + end.Dollars()
+		}
+	}
 	if w := waiting(s); w != "" {
 		text += ", " + w
 	}
@@ -89,10 +101,31 @@ func (p *progress) draw() {
 	}
 	e := event{"done": s.Done, "failed": s.Failed, "retried": s.Retried, "total": p.total, "in_flight": s.InFlight, "per_second": rate,
 		"prompt_tokens": s.PromptTokens, "completion_tokens": s.AnswerTokens, "waiting": s.Waiting.Why}
+	if p.priced {
+		e["cost"] = exactly(spent)
+		if end > 0 {
+			e["projected_cost"] = end
+		}
+	}
 	if rate > 0 {
 		e["seconds_left"] = eta.Seconds()
 	}
 	p.term.say("progress", e, "%s/%s, %s", count(finished), count(p.total), text)
+}
+
+// cost is what all runs of the job file have cost until now, and what they will have when this one ends, if the rest costs as much a job
+// as this run's have; 0 while that cannot be told.
+func (p *progress) cost(s runner.Progress) (spent output.Amount, end tokens.Money) {
+	now := output.Amount{Money: s.Cost}
+	if !s.CostKnown {
+		now.Unknown = 1
+	}
+	spent = p.spent.Plus(now)
+	if finished := s.Done + s.Failed; finished > 0 && spent.Known() {
+		each := float64(s.Cost) / float64(finished)
+		end = spent.Money.Plus(tokens.Money(each * float64(max(p.total-finished, 0))))
+	}
+	return spent, end
 }
 
 // waiting says what holds the run up, and until when.

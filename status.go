@@ -13,6 +13,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"batch/output"
+	"batch/runner/tokens"
 	"batch/store"
 )
 
@@ -54,7 +56,11 @@ type status struct {
 	Wasted       int64 `json:"wasted_tokens"`
 	Gone         int64 `json:"gone_tokens"`
 	PossiblyPaid int64 `json:"possibly_paid"`
-	Cost         any   `json:"cost"` // no price is known
+
+	Cost          *tokens.Money `json:"cost"` // of all that was reported, in dollars; null where a part is unknown
+	EstimatedCost *tokens.Money `json:"estimated_cost"`
+	PossiblySpent *tokens.Money `json:"possibly_spent"` // at most, for calls with an unknown outcome
+	cost          output.Cost
 
 	FinishReasons map[string]int64 `json:"finish_reasons"`
 	Failures      map[string]int64 `json:"failures"`
@@ -121,6 +127,20 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 		s.Gone += t.Gone
 		s.PossiblyPaid += t.PossiblyPaid
 	}
+	bills, err := v.Bills(ctx.Context)
+	if err != nil {
+		return s, err
+	}
+	prices, err := v.Prices(ctx.Context)
+	if err != nil {
+		return s, err
+	}
+	seen, err := v.Seen(ctx.Context)
+	if err != nil {
+		return s, err
+	}
+	s.cost = output.NewPrices(prices).Cost(bills, promptFactor(seen))
+	s.Cost, s.EstimatedCost, s.PossiblySpent = exactly(s.cost.Billed()), exactly(s.cost.Estimated.Plus(s.cost.GoneEstimated)), exactly(s.cost.Lost)
 	var finish, failures, endpoints []store.Tally
 	finish, err1 := v.FinishReasons(ctx.Context)
 	failures, err2 := v.Failures(ctx.Context)
@@ -192,6 +212,7 @@ func (s status) print(w io.Writer) error {
 	if s.UsageUnknown > 0 {
 		fmt.Fprintf(tw, "  estimated\t%s\t(%s did not report theirs)\n", count(s.Estimated), plural(s.UsageUnknown, "answer"))
 	}
+	s.printCost(tw)
 	printTallies(tw, "finish reason", s.FinishReasons)
 	printTallies(tw, "failure", s.Failures)
 	if s.LastRun != nil {
@@ -203,6 +224,21 @@ func (s status) print(w io.Writer) error {
 		fmt.Fprintf(tw, "endpoint\t%s\n", printable(s.LastRun.Endpoint))
 	}
 	return tw.Flush()
+}
+
+// printCost prints what all runs cost, as far as anything was charged for.
+func (s status) printCost(w io.Writer) {
+	row := func(name string, a output.Amount) {
+		if a.Money > 0 || !a.Known() {
+			fmt.Fprintf(w, "%s\t%s\n", name, amount(a))
+		}
+	}
+	estimated := s.cost.Estimated.Plus(s.cost.GoneEstimated)
+	row("cost so far", s.cost.Billed().Plus(estimated))
+	if estimated.Money > 0 {
+		row("  of it estimated", estimated)
+	}
+	row("possibly spent beside it, at most", s.cost.Lost)
 }
 
 func printTallies(w io.Writer, name string, all map[string]int64) {

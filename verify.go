@@ -22,7 +22,8 @@ func verifyCommand(c *command) *cli.Command {
 		Usage:     "prove that every prompt is answered exactly once",
 		ArgsUsage: "prompts.batch.db",
 		Description: `Checks the job file's pages and everything that must hold in it: every line of the input is one job, every answered
-job has one answer, which can be read, to the request that was imported, the attempts add up. Then makes the files that
+job has one answer, which can be read, to the request that was imported, tokens and money add up call by call and row by
+row. Then makes the files that
 were written from it again and compares them byte for byte; one that was written before the job file changed is named
 as older.
 
@@ -93,6 +94,10 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 	}
 	doc.Wrong = append(doc.Wrong, wrong...)
 	if wrong, err = output.DamagedAnswers(ctx, v); err != nil {
+		return doc, err
+	}
+	doc.Wrong = append(doc.Wrong, wrong...)
+	if wrong, err = output.CheckSums(ctx, v); err != nil {
 		return doc, err
 	}
 	doc.Wrong = append(doc.Wrong, wrong...)

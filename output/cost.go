@@ -27,8 +27,13 @@ func NewPrices(rows []store.Price) Prices {
 	return all
 }
 
-// Of is the price of a model at an endpoint; nil is unknown.
-func (p Prices) Of(endpoint, model string) *tokens.Price { return p[priced{endpoint, model}] }
+// Of is the price of a model at an endpoint, else that of every model there; nil is unknown.
+func (p Prices) Of(endpoint, model string) *tokens.Price {
+	if own := p[priced{endpoint, model}]; own != nil {
+		return own
+	}
+	return p[priced{endpoint, ""}]
+}
 
 // Amount is what a number of attempts cost: Money for those whose cost is known, and how many others there are. An Amount with
 // others is shown as unknown, or as "at least", never as the Money alone.

@@ -51,7 +51,7 @@ CREATE TABLE waits (
 -- What a token costs, in picodollars (10^-12 US dollars), of calls whose prompt is longer than above. No row, no price.
 CREATE TABLE prices (
   endpoint    TEXT NOT NULL,
-  model       TEXT NOT NULL,               -- requested
+  model       TEXT NOT NULL,               -- requested; '' is every model that has no row of its own
   above       INTEGER NOT NULL,            -- prompt tokens; the first row of a model has 0
   input       INTEGER NOT NULL,
   output      INTEGER NOT NULL,

@@ -79,6 +79,24 @@ func readCounts(ctx context.Context, q querier) (Counts, error) {
 	return c, q.QueryRowContext(ctx, "SELECT count(*) FROM skipped").Scan(&c.Skipped)
 }
 
+// Models names the models that the jobs of the file request, in order.
+func (v *View) Models(ctx context.Context) ([]string, error) {
+	rows, err := v.tx.QueryContext(ctx, "SELECT DISTINCT model FROM jobs ORDER BY model")
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var model string
+		if err := rows.Scan(&model); err != nil {
+			return nil, v.s.explain("read", err)
+		}
+		all = append(all, model)
+	}
+	return all, rows.Err()
+}
+
 // Tally is a number of things of one kind.
 type Tally struct {
 	Kind string

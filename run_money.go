@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"batch/output"
+	"batch/runner"
+	"batch/runner/tokens"
+	"batch/store"
+)
+
+func budgetFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "max-cost", Usage: "stop before all runs of this job file together can cost more than so many `DOLLARS` (exit 4)", DefaultText: "none", Category: moneyFlags},
+		&cli.Int64Flag{Name: "max-tokens-total", Usage: "stop before all runs of this job file together can use more than `N` tokens (exit 4)", DefaultText: "none", Category: moneyFlags},
+	}
+}
+
+// budgetConfig is what the flags say of limits over all runs of the job file; 0 is none.
+type budgetConfig struct {
+	cost   tokens.Money
+	tokens int64
+}
+
+func (b budgetConfig) set() bool { return b != budgetConfig{} }
+
+func readBudgetConfig(ctx *cli.Context) (budgetConfig, error) {
+	b := budgetConfig{tokens: ctx.Int64("max-tokens-total")}
+	if ctx.IsSet("max-tokens-total") && b.tokens < 1 {
+		return b, usage(fmt.Errorf("--max-tokens-total %d: it must be at least 1", b.tokens), "leave it off for no limit")
+	}
+	if !ctx.IsSet("max-cost") {
+		return b, nil
+	}
+	var err error
+	if b.cost, err = tokens.ParseMoney(ctx.String("max-cost")); err == nil && b.cost == 0 {
+		err = errors.New("it must be more than 0")
+	}
+	if err != nil {
+		return b, usage(fmt.Errorf("--max-cost: %w", err), "an amount in dollars, as in --max-cost 2.50; leave it off for no limit")
+	}
+	return b, nil
+}
+
+// money is what is known of prices and of what was spent before the run.
+type money struct {
+	prices output.Prices
+	rows   []store.Price // as they stand, or will, in the job file
+	cost   output.Cost   // of all runs before
+	bills  []store.Bill
+	seen   []store.Seen
+	factor int64 // the most prompt tokens that 1,000 estimated ones have been, or may be
+}
+
+// Until an answer has been seen, a prompt may have half as many tokens again as were counted; after that a tenth more, or what the
+// worst answer showed.
+const (
+	unlearntFactor = 1500
+	leastFactor    = 1100
+)
+
+// readMoney decides the prices in force and reads what was spent.
+func (d *drain) readMoney(ctx context.Context) error {
+	if d.counts.Pending == 0 && !d.cfg.prices.given() {
+		return nil // nothing is sent, and nothing is to be priced anew
+	}
+	v, err := d.store.View(ctx)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	kept, err := v.Prices(ctx)
+	if err != nil {
+		return err
+	}
+	models, err := v.Models(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range d.backlog { // of a dry run: its jobs are not in the file
+		if !slices.Contains(models, b.Model) {
+			models = append(models, b.Model)
+		}
+	}
+	m := &d.money
+	if m.rows, err = d.cfg.prices.inForce(kept, d.endpointName(), models); err != nil {
+		return err
+	}
+	m.prices = output.NewPrices(m.rows)
+	if m.seen, err = v.Seen(ctx); err != nil {
+		return err
+	}
+	m.factor = promptFactor(m.seen)
+	if len(m.rows) == 0 && !d.cfg.budget.set() {
+		return nil
+	}
+	if m.bills, err = v.Bills(ctx); err != nil {
+		return err
+	}
+	m.cost = m.prices.Cost(m.bills, m.factor)
+	return nil
+}
+
+func promptFactor(seen []store.Seen) int64 {
+	highest := int64(0)
+	for _, s := range seen {
+		highest = max(highest, s.Highest)
+	}
+	if highest == 0 {
+		return unlearntFactor
+	}
+	return max(highest, leastFactor)
+}
+
+// keepPrices writes the prices in force to the job file.
+func (d *drain) keepPrices(ctx context.Context) error {
+	if d.money.prices == nil {
+		return nil
+	}
+	return d.store.SetPrices(ctx, d.money.rows)
+}
+
+// checkBudget refuses a limit that could not be kept: without a price there is no cost, and without a bound on the answer no worst
+// case to reserve.
+func (d *drain) checkBudget() error {
+	if !d.cfg.budget.set() || d.counts.Pending == 0 {
+		return nil
+	}
+	flag := "--max-tokens-total"
+	if d.cfg.budget.cost > 0 {
+		flag = "--max-cost"
+	}
+	for _, b := range d.backlog {
+		price := d.money.prices.Of(d.endpointName(), b.Model)
+		if price == nil && d.cfg.budget.cost > 0 {
+			return usage(fmt.Errorf("--max-cost: the price of model %q is unknown", printable(b.Model)), "give it with --price IN,OUT or --prices FILE")
+		}
+		if open := b.Jobs - b.Bounded; open > 0 && (price == nil || price.Largest == 0) {
+			return usage(fmt.Errorf("%s: nothing bounds the answers to %s, so there is no worst case to reserve", flag, plural(open, "prompt")),
+				"bound them with --max-tokens N")
+		}
+	}
+	if _, open := d.spentTokens(); open > 0 {
+		return usage(fmt.Errorf("%s: nothing bounds what %s of an earlier run may have used", flag, plural(open, "call")),
+			"begin another job file with --db, where every prompt is bounded by --max-tokens N")
+	}
+	if n := d.money.cost.Most().Unknown; d.cfg.budget.cost > 0 && n > 0 {
+		return usage(fmt.Errorf("--max-cost: what %s of earlier runs cost is not known", plural(n, "call")), "give the price of every model with --price IN,OUT or --prices FILE")
+	}
+	return nil
+}
+
+// spentTokens is what all runs before have used or may have used, and the number of calls that nothing bounds.
+func (d *drain) spentTokens() (spent spending, unbounded int64) {
+	for _, b := range d.money.bills {
+		if b.Kind != store.BillLost {
+			spent.tokens += b.Usage.Total
+			continue
+		}
+		price := d.money.prices.Of(b.Endpoint, b.Model)
+		if price == nil || price.Largest == 0 {
+			unbounded += b.Unbounded
+		}
+		prompt, completion := output.LostTokens(b, price, d.money.factor)
+		spent.tokens += prompt + completion
+		spent.possibly += prompt + completion
+	}
+	return spent, unbounded
+}
+
+// spending is a number of tokens, and what of it is only possibly spent.
+type spending struct{ tokens, possibly int64 }
+
+// budget is what the pool is to keep to.
+func (d *drain) budget() runner.Budget {
+	spent, _ := d.spentTokens()
+	return runner.Budget{
+		MaxCost: d.cfg.budget.cost, MaxTokens: d.cfg.budget.tokens,
+		Cost: d.money.cost.Most().Money, PossiblyCost: d.money.cost.Lost.Money,
+		Tokens: spent.tokens, PossiblyTokens: spent.possibly,
+		Factor: d.money.factor,
+		Prices: func(model string) *tokens.Price { return d.money.prices.Of(d.endpointName(), model) },
+	}
+}
