@@ -86,10 +86,10 @@ func (l *ledger) price(model string) *tokens.Price {
 
 // reservation is the most that a call can cost, and what it takes to settle it.
 type reservation struct {
-	price   *tokens.Price
-	prompt  int64 // tokens, estimated
-	most    amount
-	bounded bool // most holds for the answer too
+	price  *tokens.Price
+	prompt int64 // tokens, estimated
+	answer int64 // tokens at most, 0 when that is not known: then most is no limit
+	most   amount
 }
 
 func (l *ledger) most(c *store.Claim, price *tokens.Price) reservation {
@@ -97,7 +97,7 @@ func (l *ledger) most(c *store.Claim, price *tokens.Price) reservation {
 	if answer == 0 && price != nil {
 		answer = price.Largest
 	}
-	r := reservation{price: price, prompt: c.Tokens, bounded: answer > 0}
+	r := reservation{price: price, prompt: c.Tokens, answer: answer}
 	r.most.tokens = add(prompt, answer)
 	if price != nil {
 		r.most.cost = price.Worst(prompt, answer)
@@ -124,7 +124,7 @@ func (l *ledger) flaw(c *store.Claim, r reservation) string {
 	switch {
 	case l.limit.cost > 0 && r.price == nil:
 		return fmt.Sprintf("no price is known for the model %s, so that its cost has no limit: give one with --price or --prices", c.Model)
-	case l.limit != (amount{}) && !r.bounded:
+	case l.limit != (amount{}) && r.answer == 0:
 		return fmt.Sprintf("a job for the model %s has no limit to its answer: give it max_tokens", c.Model)
 	}
 	return ""
@@ -169,10 +169,14 @@ func (l *ledger) settle(r reservation, res *chat.Result, answer int64) {
 		l.learn(r.prompt, usage.Prompt)
 		l.charge(r, usage, usage)
 	case res.Class == chat.Done:
-		l.charge(r, estimate(r.prompt, answer), estimate(scale(r.prompt, l.factor), scale(answer, l.factor)))
+		most := scale(answer, l.factor)
+		if r.answer > 0 { // more was not allowed
+			most = max(min(most, r.answer), answer)
+		}
+		l.charge(r, estimate(r.prompt, answer), estimate(scale(r.prompt, l.factor), most))
 	case possiblyPaid(res):
 		l.keep(r.most)
-		l.unknown = l.unknown || r.price == nil || !r.bounded
+		l.unknown = l.unknown || r.price == nil || r.answer == 0
 	}
 }
 

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func TestBudget(t *testing.T) {
 		in(t, 2, always(done("x")), func(w *world) {
 			sum := w.run(Options{Budget: dollars(45), Concurrency: 2})
 			if sum.Done != 2 || sum.Stop != nil || sum.Waited["budget"] != time.Second {
-				t.Errorf("%+v", sum)
+				t.Fatalf("%+v", sum)
 			}
 			if gap := w.api.sentAt(1).Sub(w.api.sentAt(0)); gap != time.Second {
 				t.Errorf("the second call went out after %s", gap)
@@ -146,17 +147,26 @@ func TestBudget(t *testing.T) {
 		})
 	})
 	t.Run("an answer without usage is counted here, with the margin", func(t *testing.T) {
-		res := done("x")
-		res.Answer.Usage, res.Answer.Text = chat.Usage{}, strings.Repeat(" river", 8)
-		in(t, 1, always(res), func(w *world) {
-			budget := dollars(1000)
-			budget.Factor = 1500
-			r, wait := w.start(Options{Budget: budget})
-			wait()
-			if p := r.Progress(); p.Cost != 18*tokens.Dollar || p.Spent != 27*tokens.Dollar || p.SpentTokens != 27 {
-				t.Errorf("%+v", p)
-			}
-		})
+		for _, c := range []struct {
+			answer      int
+			cost, spent tokens.Money
+		}{
+			{8, 18, 15 + 12},
+			{16, 26, 15 + 20}, // more than max_tokens it cannot be
+			{24, 34, 15 + 24}, // unless it is
+		} {
+			res := done("x")
+			res.Answer.Usage, res.Answer.Text = chat.Usage{}, strings.Repeat(" river", c.answer)
+			in(t, 1, always(res), func(w *world) {
+				budget := dollars(1000)
+				budget.Factor = 1500
+				r, wait := w.start(Options{Budget: budget})
+				wait()
+				if p := r.Progress(); p.Cost != c.cost*tokens.Dollar || p.Spent != c.spent*tokens.Dollar || p.SpentTokens != int64(c.spent) {
+					t.Errorf("an answer of %d tokens: %+v", c.answer, p)
+				}
+			})
+		}
 	})
 	t.Run("sound has a price of its own", func(t *testing.T) {
 		res := done("x")
@@ -190,6 +200,33 @@ func TestBudget(t *testing.T) {
 				t.Errorf("with a largest answer: %+v", sum.Stop)
 			}
 		})
+	})
+	t.Run("a generous one changes nothing", func(t *testing.T) {
+		drain := func(budget Budget) (tries map[string]int, counts store.Counts, took time.Duration) {
+			tries = map[string]int{}
+			in(t, 60, func(_ int, prompt string) chat.Result {
+				tries[prompt]++
+				switch i := jobOf(prompt); {
+				case i%5 == 0 && tries[prompt] == 1:
+					return refused(chat.Unknown, "", 500, "")
+				case i%7 == 0:
+					return refused(chat.JobFailed, "", 400, "context_length_exceeded")
+				}
+				return done("x")
+			}, func(w *world) {
+				begun := time.Now()
+				if sum := w.run(Options{Concurrency: 6, Budget: budget}); sum.Waited["budget"] != 0 || sum.Stop != nil {
+					t.Errorf("%+v", sum)
+				}
+				counts, took = w.counts(), time.Since(begun)
+			})
+			return tries, counts, took
+		}
+		tries, counts, took := drain(Budget{})
+		with, withCounts, withTook := drain(dollars(1_000_000))
+		if !maps.Equal(tries, with) || counts != withCounts || took != withTook {
+			t.Errorf("%v %+v in %s; without a budget %v %+v in %s", with, withCounts, withTook, tries, counts, took)
+		}
 	})
 	t.Run("without one the cost is known all the same, or known to be unknown", func(t *testing.T) {
 		for known, prices := range map[bool]func(string) *tokens.Price{true: aDollarEach, false: nil} {

@@ -1,10 +1,13 @@
 package runner
 
 import (
+	"math"
 	"testing"
 	"time"
 
 	"batch/runner/chat"
+	"batch/runner/tokens"
+	"batch/store"
 )
 
 func TestRateLimit(t *testing.T) {
@@ -222,4 +225,70 @@ func TestLongWaits(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestHistory(t *testing.T) {
+	t.Run("what nothing could go out for", func(t *testing.T) {
+		limited := true
+		in(t, 4, func(n int, prompt string) chat.Result {
+			if prompt == "p3" && limited {
+				limited = false
+				res := refused(chat.NotProcessed, chat.RateLimited, 429, "")
+				res.Wait = chat.Wait{Known: true, Until: time.Now().Add(30 * time.Second)}
+				return res
+			}
+			return done("x")
+		}, func(w *world) {
+			sum := w.run(Options{RPM: 20, Concurrency: 1})
+			// Calls at 0, 3, 6 and 9 s, of a second each; the last comes back with its wait, and then nothing is left but to wait.
+			if len(sum.Waited) != 2 || sum.Waited["pace"] != 6*time.Second || sum.Waited["rate limit"].Round(time.Second) != 30*time.Second {
+				t.Errorf("%v", sum.Waited)
+			}
+		})
+		in(t, 1, func(n int, _ string) chat.Result {
+			if n == 1 {
+				return refused(chat.Unknown, "", 500, "")
+			}
+			return done("x")
+		}, func(w *world) {
+			if sum := w.run(Options{}); len(sum.Waited) != 1 || sum.Waited["retry"] != 500*time.Millisecond {
+				t.Errorf("%v", sum.Waited)
+			}
+		})
+	})
+	t.Run("the limits that the API stated last", func(t *testing.T) {
+		in(t, 3, func(n int, _ string) chat.Result {
+			res := done("x")
+			switch n {
+			case 1:
+				res.Limits.Requests = chat.Limit{HasLimit: true, Limit: 60}
+				res.Limits.Tokens = chat.Limit{HasLimit: true, Limit: 90_000}
+			case 2:
+				res.Limits.Requests = chat.Limit{HasLimit: true, Limit: 500}
+			}
+			return res
+		}, func(w *world) {
+			if sum := w.run(Options{Concurrency: 1}); sum.Limits != (store.Limits{Requests: 500, Tokens: 90_000}) {
+				t.Errorf("%+v", sum.Limits)
+			}
+		})
+	})
+}
+
+// BenchmarkGate is what every call pays for its turn.
+func BenchmarkGate(b *testing.B) {
+	for name, budget := range map[string]Budget{"free": {}, "budget": dollars(math.MaxInt64 / int64(tokens.Dollar))} {
+		b.Run(name, func(b *testing.B) {
+			g := newGate(Options{Budget: budget}.withDefaults())
+			c := store.Claim{Model: "m", Tokens: 10, MaxTokens: 20}
+			res := used(done("x"), 0, 0)
+			for b.Loop() {
+				p, _ := g.enter(b.Context(), &c)
+				g.leave(p, &res, 0)
+			}
+			if n := testing.AllocsPerRun(10, func() { p, _ := g.enter(b.Context(), &c); g.leave(p, &res, 0) }); n > 0 {
+				b.Errorf("%g allocations", n)
+			}
+		})
+	}
 }
