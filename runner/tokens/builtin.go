@@ -41,12 +41,15 @@ type pricedModel struct {
 	Match   *match // nil for the very ID
 	Context int64
 	Note    string
-	Rates   []struct {
-		Above                 int64
-		Input, Output, Cached json.Number
-		CacheWrite            json.Number `json:"cache_write"`
-		Reasoning             json.Number
-	}
+	Rates   []perMillionTokens // none for an unknown price
+}
+
+// perMillionTokens is a tier as it stands in the table, in dollars.
+type perMillionTokens struct {
+	Above                 int64
+	Input, Output, Cached json.Number
+	CacheWrite            json.Number `json:"cache_write"`
+	Reasoning             json.Number
 }
 
 // match is a condition on a model's name in lower case.

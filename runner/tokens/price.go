@@ -51,10 +51,19 @@ func (p *Price) Cost(u Usage) (Money, bool) {
 	return p.For(u.Prompt).Cost(u), true
 }
 
-// Worst is the most that a call with so many prompt and completion tokens can cost.
-func (p *Price) Worst(prompt, completion int64) Money { return p.For(prompt).Worst(prompt, completion) }
+// Worst is the most that a call with at most so many prompt and completion tokens can cost. A shorter prompt is the dearer one
+// where a lower tier has the higher price.
+func (p *Price) Worst(prompt, completion int64) Money {
+	worst := p.Rates[0].Worst(prompt, completion)
+	for _, r := range p.Rates[1:] {
+		if prompt > r.Above {
+			worst = max(worst, r.Worst(prompt, completion))
+		}
+	}
+	return worst
+}
 
 // Worst is the most that so many prompt and completion tokens can cost at these rates.
 func (r Rates) Worst(prompt, completion int64) Money {
-	return max(r.Input, r.CacheWrite).times(prompt).Plus(max(r.Output, r.Reasoning).times(completion))
+	return max(r.Input, r.Cached, r.CacheWrite).times(prompt).Plus(max(r.Output, r.Reasoning).times(completion))
 }

@@ -84,33 +84,32 @@ func members(d *jsontext.Decoder, yield func(name string, value jsontext.Value) 
 	return err
 }
 
-// Of is the price of a model, nil when the file does not know it. LiteLLM's names begin with a provider: when no entry has
-// the very name, those count that have it behind a provider, then those that have it without its own. They count only when
-// all of them have the same price.
+// Of is the price of a model, nil when the file does not know it. LiteLLM's names begin with a provider: when no entry has the
+// very name, and none is that provider's without it, those count that have the name behind a provider, then those that have
+// it without its own. They count only when all of them have the same price.
 func (f *PriceFile) Of(model string) *Price {
-	if p, named := f.models[model]; named || isTuned(model) {
+	p, named := f.models[model]
+	provider, rest, prefixed := strings.Cut(model, "/")
+	if !named && prefixed && f.providers[rest] == provider {
+		p, named = f.models[rest]
+	}
+	if named || isTuned(model) {
 		return p
 	}
-	if p, named := f.only(func(key string) bool { return strings.HasSuffix(key, "/"+model) }); named {
-		return p
-	}
-	for provider, rest, found := strings.Cut(model, "/"); found; _, rest, found = strings.Cut(rest, "/") {
-		if p, named := f.models[rest]; named && f.providers[rest] == provider {
-			return p
-		}
-		if p, named := f.only(func(key string) bool { return key == rest || strings.HasSuffix(key, "/"+rest) }); named {
+	for rest = model; rest != ""; _, rest, _ = strings.Cut(rest, "/") {
+		if p, named := f.only(rest); named {
 			return p
 		}
 	}
 	return nil
 }
 
-// only is the one price of the entries that match, nil when they differ or one has none.
-func (f *PriceFile) only(match func(key string) bool) (only *Price, named bool) {
+// only is the one price of the entries with that name, behind whatever provider; nil when they differ or one has none.
+func (f *PriceFile) only(name string) (only *Price, named bool) {
 	for _, key := range slices.Sorted(maps.Keys(f.models)) {
 		p := f.models[key]
 		switch {
-		case !match(key):
+		case key != name && !strings.HasSuffix(key, "/"+name):
 		case p == nil || only != nil && !slices.Equal(p.Rates, only.Rates):
 			return nil, true
 		case only == nil || p.Largest > only.Largest:

@@ -102,6 +102,9 @@ func main() {
 		var lines []string
 		priced := false
 		for _, m := range p.Models {
+			if strings.HasPrefix(m.ID, "ft:") { // what a fine-tuned model costs is between its owner and the provider
+				continue
+			}
 			line := model{ID: m.ID, Match: rewrite(m.Match, m.ID), Context: m.Context}
 			set, note := choose(p.ID+" "+m.ID, m.Prices)
 			if line.Rates = ladder(set); line.Rates != nil {
