@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 )
 
 // BillKind says what became of the answers that a Bill sums up.
@@ -28,35 +29,44 @@ type Bill struct {
 }
 
 // Bills sums up all that was or may have been charged for: every attempt is in one Bill, or cost nothing.
+//
+// Most of the time goes into sorting the rows into groups, which is twice as fast by numbers; so runs are made endpoints of afterwards.
 func (v *View) Bills(ctx context.Context) ([]Bill, error) {
-	var tiers bool
-	if err := v.tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM prices WHERE above > 0)").Scan(&tiers); err != nil {
+	var lowest sql.NullInt64
+	if err := v.tx.QueryRowContext(ctx, "SELECT min(above) FROM prices WHERE above > 0").Scan(&lowest); err != nil {
 		return nil, v.s.explain("read", err)
 	}
 	tier := func(prompt string) string {
-		if !tiers {
+		if !lowest.Valid {
 			return "0"
 		}
-		return "coalesce((SELECT max(p.above) FROM prices p WHERE p.endpoint = r.endpoint AND p.model = j.model AND p.above < " + prompt + "), 0)"
+		return fmt.Sprintf(`iif(%[1]s <= %[2]d, 0, coalesce((
+		    SELECT max(p.above) FROM prices p JOIN runs r ON r.endpoint = p.endpoint
+		    WHERE r.id = a.run AND p.model = j.model AND p.above < %[1]s), 0))`, prompt, lowest.Int64)
 	}
-	const from = " FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run "
 	rows, err := v.tx.QueryContext(ctx, `
-		SELECT r.endpoint, j.model,
-		  iif(j.state = 'done' AND j.attempt = a.id, iif(j.position IS NULL, 'gone', 'done'), 'wasted'), 0, `+tier("a.prompt_tokens")+`,
-		  count(*), sum(a.prompt_tokens), sum(a.completion_tokens), sum(a.total_tokens),
-		  sum(coalesce(a.cached_tokens, 0)), sum(coalesce(a.cache_write_tokens, 0)), sum(coalesce(a.reasoning_tokens, 0)),
-		  sum(coalesce(a.audio_tokens, 0)), 0`+from+`
-		WHERE a.total_tokens IS NOT NULL GROUP BY 1, 2, 3, 5, coalesce(a.audio_tokens, 0) > 0
-		UNION ALL
-		SELECT r.endpoint, j.model, iif(j.position IS NULL, 'gone', 'done'), 1, `+tier("w.estimated_prompt")+`,
-		  count(*), sum(w.estimated_prompt), sum(w.estimated - w.estimated_prompt), sum(w.estimated), 0, 0, 0, 0, 0
-		FROM answers w JOIN jobs j ON j.id = w.job JOIN attempts a ON a.id = j.attempt JOIN runs r ON r.id = a.run
-		WHERE w.estimated IS NOT NULL AND j.state = 'done' GROUP BY 1, 2, 3, 5
-		UNION ALL
-		SELECT r.endpoint, j.model, 'lost', 1, `+tier("j.tokens")+`,
-		  count(*), sum(j.tokens), sum(coalesce(j.max_tokens, 0)), sum(j.tokens + coalesce(j.max_tokens, 0)), 0, 0, 0, 0, sum(j.max_tokens IS NULL)`+from+`
-		WHERE a.total_tokens IS NULL AND (a.class = 'unknown' OR a.class = 'interrupted' AND a.sent) GROUP BY 1, 2, 5
-		ORDER BY 1, 2, 3, 4, 5`)
+		WITH parts (run, model, kind, estimated, above, audible, attempts, prompt, completion, total, cached, written, thought, audio, unbounded) AS (
+		  SELECT a.run, j.model, iif(j.state = 'done' AND j.attempt = a.id, iif(j.position IS NULL, 'gone', 'done'), 'wasted'), 0,
+		    `+tier("a.prompt_tokens")+`, coalesce(a.audio_tokens, 0) > 0,
+		    count(*), sum(a.prompt_tokens), sum(a.completion_tokens), sum(a.total_tokens), coalesce(sum(a.cached_tokens), 0),
+		    coalesce(sum(a.cache_write_tokens), 0), coalesce(sum(a.reasoning_tokens), 0), coalesce(sum(a.audio_tokens), 0), 0
+		  FROM attempts a JOIN jobs j ON j.id = a.job
+		  WHERE a.total_tokens IS NOT NULL
+		  GROUP BY a.run * 8 + iif(j.state = 'done' AND j.attempt = a.id, iif(j.position IS NULL, 2, 4), 6) + (coalesce(a.audio_tokens, 0) > 0), j.model, 5
+		  UNION ALL
+		  SELECT a.run, j.model, iif(j.position IS NULL, 'gone', 'done'), 1, `+tier("w.estimated_prompt")+`, 0,
+		    count(*), sum(w.estimated_prompt), sum(w.estimated - w.estimated_prompt), sum(w.estimated), 0, 0, 0, 0, 0
+		  FROM attempts a JOIN jobs j ON j.id = a.job AND j.attempt = a.id JOIN answers w ON w.job = j.id
+		  WHERE a.total_tokens IS NULL AND a.class = 'done' AND w.estimated IS NOT NULL GROUP BY 1, 2, 3, 5
+		  UNION ALL
+		  SELECT a.run, j.model, 'lost', 1, `+tier("j.tokens")+`, 0,
+		    count(*), sum(j.tokens), sum(coalesce(j.max_tokens, 0)), sum(j.tokens + coalesce(j.max_tokens, 0)), 0, 0, 0, 0, sum(j.max_tokens IS NULL)
+		  FROM attempts a JOIN jobs j ON j.id = a.job
+		  WHERE a.total_tokens IS NULL AND (a.class = 'unknown' OR a.class = 'interrupted' AND a.sent) GROUP BY 1, 2, 5)
+		SELECT r.endpoint, p.model, p.kind, p.estimated, p.above, sum(p.attempts), sum(p.prompt), sum(p.completion), sum(p.total), sum(p.cached),
+		  sum(p.written), sum(p.thought), sum(p.audio), sum(p.unbounded)
+		FROM parts p JOIN runs r ON r.id = p.run
+		GROUP BY r.endpoint, p.model, p.kind, p.estimated, p.above, p.audible ORDER BY 1, 2, 3, 4, 5`)
 	if err != nil {
 		return nil, v.s.explain("read", err)
 	}

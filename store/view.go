@@ -286,30 +286,27 @@ func (v *View) Totals(ctx context.Context) ([]UsageTotal, error) {
 		return nil, v.s.explain("read", err)
 	}
 	rows, err := v.tx.QueryContext(ctx, `
-		WITH newest AS (SELECT coalesce((SELECT endpoint FROM runs ORDER BY id DESC LIMIT 1), '') AS endpoint),
-		parts (endpoint, model, jobs, done, failed, pending, attempts, prompt, completion, total, estimated, unknown, wasted, gone, paid) AS (
-		  SELECT coalesce(r.endpoint, newest.endpoint), j.model,
+		WITH parts (run, model, jobs, done, failed, pending, attempts, prompt, completion, total, estimated, unknown, wasted, gone, paid) AS (
+		  SELECT coalesce(a.run, (SELECT max(id) FROM runs), 0), j.model,
 		    count(*), sum(j.state = 'done'), sum(j.state = 'failed'), sum(j.state IN ('pending', 'running')), 0,
 		    sum(iif(j.state = 'done', a.prompt_tokens, 0)), sum(iif(j.state = 'done', a.completion_tokens, 0)),
 		    sum(iif(j.state = 'done', a.total_tokens, 0)), 0, sum(j.state = 'done' AND a.total_tokens IS NULL), 0, 0, 0
-		  FROM jobs j CROSS JOIN newest
-		  LEFT JOIN attempts a ON a.id = j.attempt
-		  LEFT JOIN runs r ON r.id = a.run
+		  FROM jobs j LEFT JOIN attempts a ON a.id = j.attempt
 		  WHERE j.position IS NOT NULL GROUP BY 1, 2
 		  UNION ALL
-		  SELECT r.endpoint, j.model, 0, 0, 0, 0, 0, 0, 0, 0, sum(w.estimated), 0, 0, 0, 0
-		  FROM jobs j JOIN answers w ON w.job = j.id JOIN attempts a ON a.id = j.attempt JOIN runs r ON r.id = a.run
-		  WHERE w.estimated IS NOT NULL AND j.state = 'done' AND j.position IS NOT NULL GROUP BY 1, 2
+		  SELECT a.run, j.model, 0, 0, 0, 0, 0, 0, 0, 0, sum(w.estimated), 0, 0, 0, 0
+		  FROM attempts a JOIN jobs j ON j.id = a.job AND j.attempt = a.id JOIN answers w ON w.job = j.id
+		  WHERE a.total_tokens IS NULL AND a.class = 'done' AND j.position IS NOT NULL GROUP BY 1, 2
 		  UNION ALL
-		  SELECT r.endpoint, j.model, 0, 0, 0, 0, count(*), 0, 0, 0, 0, 0,
+		  SELECT a.run, j.model, 0, 0, 0, 0, count(*), 0, 0, 0, 0, 0,
 		    sum(iif(j.state = 'done' AND j.attempt = a.id, 0, a.total_tokens)),
 		    sum(iif(j.state = 'done' AND j.attempt = a.id AND j.position IS NULL, a.total_tokens, 0)),
 		    sum(a.class = 'unknown' OR (a.class = 'interrupted' AND a.sent))
-		  FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run GROUP BY 1, 2)
-		SELECT endpoint, model, sum(jobs), sum(done), sum(failed), sum(pending), sum(attempts),
+		  FROM attempts a JOIN jobs j ON j.id = a.job GROUP BY 1, 2)
+		SELECT coalesce(r.endpoint, ''), model, sum(jobs), sum(done), sum(failed), sum(pending), sum(attempts),
 		  coalesce(sum(prompt), 0), coalesce(sum(completion), 0), coalesce(sum(total), 0), coalesce(sum(estimated), 0), sum(unknown),
 		  coalesce(sum(wasted), 0), coalesce(sum(gone), 0), coalesce(sum(paid), 0)
-		FROM parts GROUP BY 1, 2 ORDER BY 1, 2`)
+		FROM parts LEFT JOIN runs r ON r.id = parts.run GROUP BY 1, 2 ORDER BY 1, 2`)
 	if err != nil {
 		return nil, v.s.explain("read", err)
 	}
