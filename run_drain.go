@@ -71,6 +71,33 @@ func (d *drain) sayPlan() {
 		}
 	}
 	d.term.say("plan", e, "%s", text)
+	d.sayPrices()
+}
+
+// pricesNamed is how many prices are told before the rest are counted.
+const pricesNamed = 5
+
+// sayPrices tells what the models that are about to be called cost, and how we know.
+func (d *drain) sayPrices() {
+	if p := d.money.prices.Of(d.endpointName(), ""); p != nil && len(d.backlog) > 0 {
+		d.term.say("price", event{"price": describePrice(p)}, "price: %s", describePrice(p))
+		return
+	}
+	for i, b := range d.backlog {
+		if i == pricesNamed {
+			d.term.say("", nil, "and prices of %s", plural(int64(len(d.backlog)-i), "more model"))
+			break
+		}
+		text := "unknown (--price)"
+		p := d.money.prices.Of(d.endpointName(), b.Model)
+		switch {
+		case p != nil:
+			text = describePrice(p)
+		case len(d.money.prices) == 0:
+			return // the plan says so
+		}
+		d.term.say("price", event{"model": b.Model, "price": text}, "price of %s: %s", printable(b.Model), text)
+	}
 }
 
 func (d *drain) endpointName() string {

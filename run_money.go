@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -160,6 +161,9 @@ func (d *drain) spentTokens() (spent spending, unbounded int64) {
 	for _, b := range d.money.bills {
 		if b.Kind != store.BillLost {
 			spent.tokens += b.Usage.Total
+			if b.Estimated {
+				spent.tokens += b.Usage.Total * (d.money.factor - 1000) / 1000
+			}
 			continue
 		}
 		price := d.money.prices.Of(b.Endpoint, b.Model)
@@ -179,9 +183,12 @@ type spending struct{ tokens, possibly int64 }
 // budget is what the pool is to keep to.
 func (d *drain) budget() runner.Budget {
 	spent, _ := d.spentTokens()
+	c := d.money.cost
+	estimated := c.Estimated.Plus(c.GoneEstimated).Money
+	doubt := tokens.Money(math.Ceil(float64(estimated) / 1000 * float64(max(d.money.factor-1000, 0))))
 	return runner.Budget{
 		MaxCost: d.cfg.budget.cost, MaxTokens: d.cfg.budget.tokens,
-		Cost: d.money.cost.Most().Money, PossiblyCost: d.money.cost.Lost.Money,
+		Cost: c.Most().Money.Plus(doubt), PossiblyCost: c.Lost.Money,
 		Tokens: spent.tokens, PossiblyTokens: spent.possibly,
 		Factor: d.money.factor,
 		Prices: func(model string) *tokens.Price { return d.money.prices.Of(d.endpointName(), model) },

@@ -143,6 +143,9 @@ func waiting(s runner.Progress) string {
 	if s.Waiting.Why == "" || s.Waiting.Why == "pace" {
 		return ""
 	}
+	if s.Waiting.Why == "budget" {
+		return "waiting for calls in flight: the budget may not hold another"
+	}
 	return fmt.Sprintf("waiting %s: %s", max(time.Until(s.Waiting.Until), 0).Truncate(time.Second)+time.Second, s.Waiting.Why)
 }
 
