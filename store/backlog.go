@@ -56,7 +56,7 @@ func (v *View) Seen(ctx context.Context) ([]Seen, error) {
 		SELECT r.endpoint, j.model, count(*), sum(j.tokens), sum(a.prompt_tokens), sum(a.total_tokens - a.prompt_tokens), sum(a.duration_ms),
 		  total(1.0 * j.tokens * j.tokens), total(1.0 * j.tokens * a.prompt_tokens), total(1.0 * a.prompt_tokens * a.prompt_tokens),
 		  total(1.0 * (a.total_tokens - a.prompt_tokens) * (a.total_tokens - a.prompt_tokens)),
-		  max((a.prompt_tokens * 1000 + j.tokens - 1) / max(j.tokens, 1))
+		  max((a.prompt_tokens * 1000 + max(j.tokens, 1) - 1) / max(j.tokens, 1))
 		FROM jobs j JOIN attempts a ON a.id = j.attempt JOIN runs r ON r.id = a.run
 		WHERE j.state = 'done' AND a.total_tokens IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2`)
 	if err != nil {

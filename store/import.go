@@ -125,6 +125,9 @@ const (
 	importBytes = 1 << 20
 )
 
+// noBound is more tokens than any answer has: a request that allows more does not bound it. Sums over all jobs stay integers.
+const noBound = 1e10
+
 const importColumns = "position, input, line, tokens, max_tokens, model, custom_id, key, carried, body"
 
 func (imp *Importer) begin() error {
@@ -162,7 +165,7 @@ func (imp *Importer) EndFile(in Input) error {
 func (imp *Importer) Add(j Job) error {
 	imp.position++
 	var id, most any
-	if j.MaxTokens > 0 {
+	if j.MaxTokens > 0 && j.MaxTokens <= noBound {
 		most = j.MaxTokens
 	}
 	if j.HasCustomID {
