@@ -54,8 +54,8 @@ func (v *View) calls(ctx context.Context, yield func(*Call, error) bool) error {
 		SELECT a.job, a.run, j.model, a.started_at, coalesce(a.duration_ms, 0),
 		  CASE a.class WHEN 'done' THEN 1 WHEN 'not_processed' THEN 2 WHEN 'unknown' THEN 3 WHEN 'job_failed' THEN 4
 		    WHEN 'run_stops' THEN 5 WHEN 'interrupted' THEN 6 ELSE 0 END
-		  | CASE j.state WHEN 'running' THEN 1 WHEN 'done' THEN 2 WHEN 'failed' THEN 3 ELSE 0 END << 3
-		  | (j.attempt IS a.id) << 5 | (j.position IS NULL) << 6 | coalesce(a.sent, 0) << 7,
+		  | (CASE j.state WHEN 'running' THEN 1 WHEN 'done' THEN 2 WHEN 'failed' THEN 3 ELSE 0 END << 3)
+		  | ((j.attempt IS a.id) << 5) | ((j.position IS NULL) << 6) | (coalesce(a.sent, 0) << 7),
 		  a.prompt_tokens, a.completion_tokens, a.total_tokens,
 		  a.cached_tokens, a.cache_write_tokens, a.reasoning_tokens, a.audio_tokens,
 		  w.finish_reason, w.estimated_prompt, w.estimated, j.tokens, j.max_tokens

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"batch/output"
+	"batch/output/report"
+	"batch/store"
+)
+
+func reportCommand(c *command) *cli.Command {
+	return &cli.Command{
+		Name:      "report",
+		Usage:     "tell what a job file used, cost and took, and what failed",
+		ArgsUsage: "prompts.batch.db",
+		Description: `Jobs, tokens, cost and waste, latency, rate over time, waits, errors with an example each, the slowest and the dearest
+answers and a few samples, by model and in all. Nothing is sent. Works while a run is on. Prices given here are used for this
+report only.
+
+    batch report prompts.batch.db
+    batch report prompts.batch.db -o report.html
+    batch report prompts.batch.db --format json | jq .total.spend`,
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "format", Usage: "`text`, json, csv, md or html (default: by the ending of -o)"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write, - for standard output (default)"},
+			&cli.BoolFlag{Name: "force", Usage: "replace a file that this job file did not write"},
+			jsonFlag(),
+		}, priceFlags()...),
+		Action: func(ctx *cli.Context) error { return c.reportVerb(ctx) },
+	}
+}
+
+// reportConfig is what the flags of report say.
+type reportConfig struct {
+	out    string // "" is standard output
+	format report.Format
+	force  bool
+	prices priceConfig
+}
+
+func readReportConfig(ctx *cli.Context) (reportConfig, error) {
+	cfg := reportConfig{out: ctx.String("output"), force: ctx.Bool("force")}
+	if ctx.IsSet("output") && cfg.out == "" {
+		return cfg, usage(errors.New("-o names no file"), "leave it off for standard output")
+	}
+	if cfg.out == output.Stdout {
+		cfg.out = ""
+	}
+	name := ctx.String("format")
+	if ctx.Bool("json") {
+		if name != "" && name != string(report.JSON) {
+			return cfg, usage(errors.New("--json and --format exclude each other"), "leave one of them off")
+		}
+		name = string(report.JSON)
+	}
+	var err error
+	if cfg.format, err = report.ParseFormat(name, cfg.out); err != nil {
+		return cfg, err
+	}
+	cfg.prices, err = readPriceConfig(ctx)
+	return cfg, err
+}
+
+func (c *command) reportVerb(ctx *cli.Context) error {
+	name, err := oneJobFile(ctx)
+	if err != nil {
+		return err
+	}
+	cfg, err := readReportConfig(ctx)
+	if err != nil {
+		return err
+	}
+	open := store.OpenRead
+	if cfg.out != "" { // the job file takes note of the file that is written
+		open = func(ctx context.Context, name string) (*store.Store, error) { return store.Open(ctx, name, false) }
+	}
+	st, err := open(ctx.Context, name)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	interrupts := watchSignals(ctx.Context) // a file in the making must not stay behind
+	defer interrupts.stop()
+	doc, err := readReport(interrupts.ctx, st, name, cfg.prices)
+	if err != nil {
+		return interrupts.explain(err)
+	}
+	if cfg.out == "" {
+		w := bufio.NewWriter(c.stdout)
+		if err := doc.Write(w, cfg.format); err != nil {
+			return err
+		}
+		return w.Flush()
+	}
+	opt := output.Options{JobFile: st.Path(), Force: cfg.force}
+	if opt.Inputs, err = inputPlaces(interrupts.ctx, st); err != nil {
+		return interrupts.explain(err)
+	}
+	err = output.WriteFile(interrupts.ctx, st, cfg.out, output.KindReport, opt, func(w io.Writer) error { return doc.Write(w, cfg.format) })
+	var refused *output.RefusedError
+	var failure *store.Failure
+	switch {
+	case err == nil:
+	case errors.As(err, &refused), errors.As(err, &failure):
+		return err
+	default:
+		return &store.Failure{Op: "write report", Err: err}
+	}
+	c.term.say("", nil, "wrote %s", printable(relative(cfg.out)))
+	return nil
+}
+
+// readReport gathers the report from one picture of the job file.
+func readReport(ctx context.Context, st *store.Store, name string, prices priceConfig) (*report.Document, error) {
+	settings, err := st.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	opt := report.Options{JobFile: name, Version: version(), Now: time.Now(), RunOn: store.Held(name),
+		Simulated: settings[store.SettingSimulated] == "true"}
+	v, err := st.View(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
+	if opt.Prices, err = prices.inForceEverywhere(ctx, v); err != nil {
+		return nil, err
+	}
+	return report.Gather(ctx, v, opt)
+}
+
+// inputPlaces are the files that the prompts came from.
+func inputPlaces(ctx context.Context, st *store.Store) ([]string, error) {
+	inputs, err := st.Inputs(ctx)
+	var all []string
+	for _, in := range inputs {
+		if in.Path != "-" {
+			all = append(all, in.Place)
+		}
+	}
+	return all, err
+}
