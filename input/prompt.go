@@ -29,7 +29,11 @@ type Prompt struct {
 	Body    []byte   // the request as it goes on the wire
 	Key     [32]byte // chat.Key of Body
 	Carried []byte   // the author's own keys as one JSON object in the line's order, values as written; nil without any
-	Tokens  int64    // estimated prompt tokens (tokens.Estimate)
+	Tokens  int64    // prompt tokens, as Options.Counter counts them
+
+	// MaxTokens is the most completion tokens that the request allows, over all its choices: max_completion_tokens or max_tokens,
+	// times n. 0 when it has no bound that can be told.
+	MaxTokens int64
 }
 
 // LineError is a bad line: where it stands, what is wrong and what to do about it. It never holds prompt text.

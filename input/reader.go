@@ -20,10 +20,13 @@ const space = " \t\r\n"
 type Options struct {
 	Defaults Defaults // what lines do not say themselves; check them first
 	MaxLine  int      // bytes of a line, its end apart; 0 for DefaultMaxLine
+	// Counter counts the prompts' tokens, on all processors; nil for the cheap rule of tokens.Estimate. Files that are read one after
+	// another may share one.
+	Counter *tokens.Counter
 }
 
-// Reader reads one prompt file in one pass. Its memory is bounded by the longest line. It is for one goroutine; the
-// prompts that it gives share no memory with it.
+// Reader reads one prompt file in one pass. Its memory is bounded by the longest line, and with a Counter by a group of
+// lines. It is for one goroutine; the prompts that it gives share no memory with it.
 type Reader struct {
 	name  string
 	lines lines
@@ -37,7 +40,8 @@ type Reader struct {
 	body  []byte  // the request of the line, under construction
 	model string  // of the last prompt: most lines name the same one
 
-	keys map[string]*known
+	keys  map[string]*known
+	group group
 
 	prompts, bad, batch int
 	carried             []string
@@ -55,12 +59,25 @@ func NewReader(name string, r io.Reader, opt Options) *Reader {
 		fill:  newFiller(opt.Defaults),
 		keys:  make(map[string]*known),
 		dec:   newDecoder(),
+		group: group{counter: opt.Counter},
 	}
 }
 
 // Next gives the next good line. The error is a *LineError for a bad line, after which Next goes on with the next
 // one; io.EOF at the end; and of anything else, a failure to read that names the file.
 func (r *Reader) Next() (Prompt, error) {
+	if r.group.counter != nil {
+		return r.group.next(r.read)
+	}
+	p, err := r.read()
+	if err == nil {
+		p.Tokens = tokens.Estimate(p.Body)
+	}
+	return p, err
+}
+
+// read gives the next line without its tokens.
+func (r *Reader) read() (Prompt, error) {
 	for !r.ended {
 		line, err := r.lines.next()
 		switch {
@@ -135,7 +152,7 @@ func (r *Reader) parse(text []byte) (Prompt, *LineError) {
 		return Prompt{}, &LineError{Problem: err.Error()}
 	}
 	p.Key = key
-	p.Tokens = tokens.Estimate(p.Body)
+	p.MaxTokens = r.maxTokens()
 	r.fill.keep()
 	if p.Batch {
 		r.batch++

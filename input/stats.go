@@ -36,7 +36,7 @@ type FillIn struct {
 	Prompts int
 }
 
-// Stats gives the counts up to the line read last.
+// Stats gives the counts up to the line read last, which with a Counter lies up to a group of lines ahead of the one given last.
 func (r *Reader) Stats() Stats {
 	s := Stats{
 		Lines: r.lines.number, NonBlank: r.prompts + r.bad, Prompts: r.prompts, Bad: r.bad,
