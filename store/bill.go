@@ -40,9 +40,9 @@ func (v *View) Bills(ctx context.Context) ([]Bill, error) {
 		if !lowest.Valid {
 			return "0"
 		}
-		return fmt.Sprintf(`iif(%[1]s <= %[2]d, 0, coalesce((
-		    SELECT max(p.above) FROM prices p JOIN runs r ON r.endpoint = p.endpoint
-		    WHERE r.id = a.run AND p.model = j.model AND p.above < %[1]s), 0))`, prompt, lowest.Int64)
+		const of = `(SELECT max(p.above) FROM prices p JOIN runs r ON r.endpoint = p.endpoint WHERE r.id = a.run AND p.model = %s AND p.above < %s)`
+		own, every := fmt.Sprintf(of, "j.model", prompt), fmt.Sprintf(of, "''", prompt)
+		return fmt.Sprintf("iif(%s <= %d, 0, coalesce(%s, %s, 0))", prompt, lowest.Int64, own, every)
 	}
 	rows, err := v.tx.QueryContext(ctx, `
 		WITH parts (run, model, kind, estimated, above, audible, attempts, prompt, completion, total, cached, written, thought, audio, unbounded) AS (

@@ -35,9 +35,17 @@ func newLedger(prices []Price) *ledger {
 	return l
 }
 
+// of is the price of a model, else that of every model at its endpoint.
+func (l *ledger) of(b Bill) *tokens.Price {
+	if own := l.prices[[2]string{b.Endpoint, b.Model}]; own != nil {
+		return own
+	}
+	return l.prices[[2]string{b.Endpoint, ""}]
+}
+
 // charge adds one attempt. What kind says of it is all but its usage.
 func (l *ledger) charge(kind Bill, u Usage, unbounded bool) {
-	price := l.prices[[2]string{kind.Endpoint, kind.Model}]
+	price := l.of(kind)
 	if price != nil {
 		kind.Above = price.For(u.Prompt).Above
 	}
@@ -86,7 +94,7 @@ func (l *ledger) check(t fatal, bills []Bill) {
 	var money tokens.Money
 	var dear int64
 	for _, b := range bills {
-		price := l.prices[[2]string{b.Endpoint, b.Model}]
+		price := l.of(b)
 		if price == nil || b.Usage.Audio > 0 {
 			dear += b.Attempts
 			continue
@@ -112,12 +120,12 @@ func viewOf(t fatal, s *Store) *View {
 	return v
 }
 
-// somePrices leave some models without a price, and give some of them tiers.
+// somePrices leave some models without a price of their own, and give some of them tiers. At one endpoint every model has a price.
 func somePrices(endpoints, models []string) []Price {
 	var all []Price
 	for i, e := range endpoints {
-		for j, m := range models {
-			if (i+j)%4 == 3 {
+		for j, m := range append([]string{""}, models...) {
+			if m == "" && i != 2 || m != "" && (i+j)%4 == 3 {
 				continue
 			}
 			rate := int64(1 + 1_000_003*i + 31*j)
