@@ -102,8 +102,8 @@ func main() {
 		var lines []string
 		priced := false
 		for _, m := range p.Models {
-			if strings.HasPrefix(m.ID, "ft:") { // what a fine-tuned model costs is between its owner and the provider
-				continue
+			if strings.HasPrefix(m.ID, "ft:") {
+				continue // what a fine-tuned model costs is between its owner and the provider
 			}
 			line := model{ID: m.ID, Match: rewrite(m.Match, m.ID), Context: m.Context}
 			set, note := choose(p.ID+" "+m.ID, m.Prices)
@@ -215,7 +215,10 @@ func ladder(set map[string]*price) []rates {
 			}
 			return short(found)
 		}
-		all = append(all, rates{start, at("input_mtok"), at("output_mtok"), at("cache_read_mtok"), at("cache_write_mtok"), at("output_reasoning_mtok")})
+		all = append(all, rates{
+			Above: start, Input: at("input_mtok"), Output: at("output_mtok"),
+			Cached: at("cache_read_mtok"), CacheWrite: at("cache_write_mtok"), Reasoning: at("output_reasoning_mtok"),
+		})
 	}
 	return all
 }
