@@ -142,19 +142,20 @@ func (v *View) tally(ctx context.Context, query string) ([]Tally, error) {
 	return all, rows.Err()
 }
 
-const rowsQuery = `
-	SELECT j.position, j.id, j.state, i.path, j.line, j.custom_id, j.model, j.key, j.body, j.carried, j.attempts, j.unknown > 0,
+// rowsQuery reads what rowScan scans: the rows of the jobs j, from the tables of a schema, each behind its position.
+func rowsQuery(position, jobs, schema, order string) string {
+	return "SELECT " + position + `, j.id, j.state, i.path, j.line, j.custom_id, j.model, j.key, j.body, j.carried, j.attempts, j.unknown > 0,
 	  r.endpoint, a.status, a.request_id, a.duration_ms, a.prompt_tokens, a.completion_tokens, a.total_tokens,
 	  a.cached_tokens, a.cache_write_tokens, a.reasoning_tokens, a.audio_tokens,
 	  a.type, a.code, a.message, a.body,
 	  w.response, w.assembled, w.finish_reason, w.estimated_prompt, w.estimated
-	FROM jobs j
-	LEFT JOIN inputs i ON i.number = j.input
-	LEFT JOIN attempts a ON a.id = j.attempt AND j.state IN ('done', 'failed')
-	LEFT JOIN runs r ON r.id = a.run
-	LEFT JOIN answers w ON w.job = j.id AND j.state = 'done'
-	WHERE j.position IS NOT NULL
-	ORDER BY j.position`
+	FROM ` + jobs + `
+	LEFT JOIN ` + schema + `.inputs i ON i.number = j.input
+	LEFT JOIN ` + schema + `.attempts a ON a.id = j.attempt AND j.state IN ('done', 'failed')
+	LEFT JOIN ` + schema + `.runs r ON r.id = a.run
+	LEFT JOIN ` + schema + `.answers w ON w.job = j.id AND j.state = 'done'
+	WHERE j.position IS NOT NULL ` + order
+}
 
 // Rows yields the prompts of the input in input order, the skipped lines among them. A Row and its bytes are good only
 // until the next one.
@@ -182,7 +183,7 @@ func (v *View) rows(ctx context.Context, yield func(*Row, error) bool) error {
 	if err != nil {
 		return err
 	}
-	rows, err := v.tx.QueryContext(ctx, rowsQuery)
+	rows, err := v.tx.QueryContext(ctx, rowsQuery("j.position", "main.jobs j", "main", "ORDER BY j.position"))
 	if err != nil {
 		return err
 	}
