@@ -46,7 +46,7 @@ func readPriceConfig(ctx *cli.Context) (priceConfig, error) {
 	var err error
 	if text != "" {
 		if cfg.price, err = tokens.ParsePrice(text); err != nil {
-			return cfg, usage(fmt.Errorf("--price: %w", err), "dollars for a million tokens, as in --price 0.15,0.60 or, with cached prompt tokens, --price 0.15,0.60,0.075")
+			return cfg, usage(fmt.Errorf("--price: %w", err), "%s", priceHint(err))
 		}
 	}
 	if cfg.fileName != "" {
@@ -55,13 +55,19 @@ func readPriceConfig(ctx *cli.Context) (priceConfig, error) {
 			return cfg, readError(err)
 		}
 		if cfg.file, err = tokens.ParsePriceFile(printable(filepath.Base(cfg.fileName)), data); err != nil {
-			return cfg, usage(err, `an entry is "model": {"input_cost_per_token": 1.5e-7, "output_cost_per_token": 6e-7}`)
+			return cfg, usage(err, "%s", priceHint(err))
 		}
 	}
 	if known := tokens.Providers(); cfg.provider != "" && !slices.Contains(known, cfg.provider) {
 		return cfg, usage(fmt.Errorf("--price-provider %q: no such provider", cfg.provider), "known are %s", strings.Join(known, ", "))
 	}
 	return cfg, nil
+}
+
+func priceHint(err error) string {
+	var bad *tokens.PriceError
+	errors.As(err, &bad)
+	return bad.Hint
 }
 
 // given says that a flag names prices.

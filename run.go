@@ -17,6 +17,7 @@ import (
 	"batch/runner"
 	"batch/runner/chat"
 	"batch/runner/chat/sim"
+	"batch/runner/tokens"
 	"batch/store"
 )
 
@@ -40,6 +41,7 @@ type runConfig struct {
 
 	out     outputConfig
 	dryRun  bool
+	exact   bool // count the tokens of every prompt, however many there are
 	skipBad bool
 	accept  bool
 }
@@ -283,6 +285,7 @@ type drain struct {
 	imported  bool    // the input was read, and may have changed jobs
 	counts    store.Counts
 	backlog   []store.Backlog
+	counter   *tokens.Counter // counted the prompts; nil when they were not read anew
 	money     money
 	files     output.Files
 	outOpt    output.Options

@@ -17,6 +17,7 @@ import (
 
 	"batch/input"
 	"batch/output"
+	"batch/runner/tokens"
 	"batch/store"
 )
 
@@ -43,7 +44,8 @@ func (d *drain) importInputs(ctx context.Context) error {
 	}
 	settings := d.fills.settings()
 	settings[store.SettingSimulated] = fmt.Sprint(d.simulated)
-	imp := importer{reading: input.Options{Defaults: d.fills.defaults()}, skipBad: d.cfg.skipBad, stdin: d.stdin, settings: settings}
+	d.counter = tokens.NewCounter(d.cfg.exact)
+	imp := importer{reading: input.Options{Defaults: d.fills.defaults(), Counter: d.counter}, skipBad: d.cfg.skipBad, stdin: d.stdin, settings: settings}
 	if d.settings[settingShape] != "" {
 		settings[settingShape] = d.settings[settingShape]
 		imp.shaped = true
@@ -335,7 +337,7 @@ func (imp *importer) add(l *line, name string, table *store.Importer) error {
 	if l.bad == nil {
 		p := &l.prompt
 		return table.Add(store.Job{Line: p.Line, CustomID: p.CustomID, HasCustomID: p.HasCustomID, Model: p.Model,
-			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens})
+			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens, MaxTokens: p.MaxTokens})
 	}
 	imp.note(badLine{File: name, Line: l.bad.Line, Field: l.bad.Field, Problem: l.bad.Problem, Hint: l.bad.Hint})
 	if !imp.skipBad {

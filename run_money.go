@@ -39,11 +39,11 @@ func readBudgetConfig(ctx *cli.Context) (budgetConfig, error) {
 		return b, nil
 	}
 	var err error
-	if b.cost, err = tokens.ParseMoney(ctx.String("max-cost")); err == nil && b.cost == 0 {
-		err = errors.New("it must be more than 0")
+	if b.cost, err = tokens.ParseMoney(ctx.String("max-cost")); err != nil {
+		return b, usage(fmt.Errorf("--max-cost: %w", err), "%s", priceHint(err))
 	}
-	if err != nil {
-		return b, usage(fmt.Errorf("--max-cost: %w", err), "an amount in dollars, as in --max-cost 2.50; leave it off for no limit")
+	if b.cost == 0 {
+		return b, usage(errors.New("--max-cost 0: it must be more than 0"), "leave it off for no limit; to send nothing: --dry-run")
 	}
 	return b, nil
 }
