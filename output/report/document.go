@@ -113,6 +113,9 @@ type Amount struct {
 	Cost     *tokens.Money `json:"cost"`
 	AtLeast  tokens.Money  `json:"at_least"`
 	Unknown  int64         `json:"cost_unknown"` // attempts
+
+	// Of Lost alone: attempts whose answer nothing bounds, so that even the tokens may be more.
+	Unbounded int64 `json:"unbounded"`
 }
 
 // Latency of the answers: exact, by nearest rank. Null without answers.

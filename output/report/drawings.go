@@ -128,12 +128,21 @@ func tickStep(least time.Duration) time.Duration {
 	return (least + day - 1) / day * day
 }
 
-// each gives the areas of a value, one a stretch, and the greatest value.
-func (a axis) each(value func(Bucket) float64) (all []plotter.XYs, most float64) {
+// perMinute gives the areas of a value a minute, one a stretch, and the greatest. A stretch begins and ends within a bucket: its rate
+// is over the part that it covers, of which there must be some, or one call would look like thousands.
+func (a axis) perMinute(value func(Bucket) float64) (all []plotter.XYs, most float64) {
+	width := time.Duration(a.t.BucketMillis) * time.Millisecond
 	for i, s := range a.t.Stretches {
 		var xys plotter.XYs
 		for j, b := range s.Buckets {
-			y := value(b)
+			from, to := b.At, b.At.Add(width)
+			if from.Before(s.Start) {
+				from = s.Start
+			}
+			if to.After(s.End) {
+				to = s.End
+			}
+			y := value(b) / max(to.Sub(from), width/4).Minutes()
 			most = max(most, y)
 			x := a.from[i] + float64(j)
 			xys = append(xys, plotter.XY{X: x, Y: y}, plotter.XY{X: x + 1, Y: y})
@@ -204,7 +213,7 @@ func (d *Document) rates(c chart, yLabel string, values []func(Bucket) float64, 
 	most := 0.0
 	var all [][]plotter.XYs
 	for _, value := range values {
-		xys, m := a.each(func(b Bucket) float64 { return value(b) * 60_000 / float64(d.Time.BucketMillis) })
+		xys, m := a.perMinute(value)
 		all, most = append(all, xys), max(most, m)
 	}
 	c.Note = a.note()
@@ -309,10 +318,16 @@ func (h *Histogram) bars(c *chart, xLabel string, say func(float64) string, mark
 			xTicks = append(xTicks, plot.Tick{Value: end - float64(h.Step), Label: "more"})
 		}
 		p.X.Tick.Marker = xTicks
+		// The names stand at heights of their own, on the side where no other mark's line is that high.
+		right := len(marks) > 0 && marks[0].at < low+(end-low)*0.3
 		for i, m := range marks {
-			x, y := min(m.at, high), top*(0.96-0.075*float64(i))
+			level := len(marks) - 1 - i
+			if right {
+				level = i
+			}
+			x, y := min(m.at, high), top*(0.96-0.075*float64(level))
 			rule(p, x, 0, x, y, roleLimit, true)
-			label(p, x, y, m.name, x > low+(end-low)*0.7)
+			label(p, x, y, m.name, !right || x > low+(end-low)*0.7)
 		}
 		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = low, end, 0, top
 		return p

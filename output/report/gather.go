@@ -228,7 +228,11 @@ func (g *gatherer) settle(k key, s *sums) {
 		cost := g.prices.Cost([]store.Bill{*b}, g.factor).Lost
 		price := g.prices.Of(k.endpoint, k.model)
 		prompt, completion := output.LostTokens(*b, price, g.factor)
-		s.part.Spend.Lost.add(Amount{Attempts: b.Attempts, Tokens: plus(prompt, completion), AtLeast: cost.Money, Unknown: cost.Unknown})
+		lost := Amount{Attempts: b.Attempts, Tokens: plus(prompt, completion), AtLeast: cost.Money, Unknown: cost.Unknown}
+		if price == nil || price.Largest == 0 {
+			lost.Unbounded = b.Unbounded
+		}
+		s.part.Spend.Lost.add(lost)
 		if cost.Unknown > 0 {
 			why := "no price is known"
 			if price != nil {

@@ -55,11 +55,13 @@ func (d *Document) cards() []card {
 	if t.Spend.Billed.Cost == nil {
 		cost.Note = plural(t.Spend.Billed.Unknown, "attempt") + " without a known cost"
 	}
+	used := number("total.spend.billed.tokens", t.Spend.Billed.Tokens)
+	used.Text = compact(t.Spend.Billed.Tokens)
 	return []card{
 		{Name: "answered", Cells: []cell{number("total.jobs.done", t.Jobs.Done)}, Note: "of " + plural(t.Jobs.All, "prompt")},
 		failed, cost,
-		{Name: "tokens", Cells: []cell{number("total.spend.billed.tokens", t.Spend.Billed.Tokens)},
-			Note: thousands(t.Tokens.Prompt) + " prompt and " + thousands(t.Tokens.Completion) + " completion in the answers"},
+		{Name: "tokens", Cells: []cell{used},
+			Note: compact(t.Tokens.Prompt) + " prompt and " + compact(t.Tokens.Completion) + " completion in the answers"},
 		waste,
 		{Name: "latency, p50 and p99", Cells: []cell{millis("total.latency_ms.p50", t.Latency.P50), millis("total.latency_ms.p99", t.Latency.P99)},
 			Note: "of the answers"},

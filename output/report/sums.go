@@ -111,4 +111,5 @@ func (a *Amount) add(b Amount) {
 	a.Tokens = plus(a.Tokens, b.Tokens)
 	a.AtLeast = a.AtLeast.Plus(b.AtLeast)
 	a.Unknown += b.Unknown
+	a.Unbounded += b.Unbounded
 }

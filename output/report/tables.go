@@ -23,11 +23,18 @@ type table struct {
 type cell struct {
 	Text  string
 	Num   bool // stands right
+	Part  int  // 1 is a part of the row above, 2 a part of a part
 	Key   string
 	Value string // as JSON has it
 }
 
 func words(s string) cell { return cell{Text: s} }
+
+// part is the name of a row that is counted in one above already: "- " in front says so, twice for a part of a part.
+func part(name string) cell {
+	text := strings.TrimLeft(name, "- ")
+	return cell{Text: text, Part: strings.Count(name[:len(name)-len(text)], "-")}
+}
 
 func number(key string, n int64) cell {
 	return cell{Text: thousands(n), Num: true, Key: key, Value: strconv.FormatInt(n, 10)}
@@ -58,6 +65,17 @@ func (a Amount) cost() string {
 	return "unknown"
 }
 
+// compact is a number in few letters, where the exact one stands elsewhere.
+func compact(n int64) string {
+	switch {
+	case n >= 10_000_000_000:
+		return fmt.Sprintf("%.1f G", float64(n)/1e9)
+	case n >= 10_000_000:
+		return fmt.Sprintf("%.1f M", float64(n)/1e6)
+	}
+	return thousands(n)
+}
+
 func thousands(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -85,8 +103,8 @@ const clockFormat = "2006-01-02 15:04:05"
 
 // tables are the parts of the report, in order. Empty ones are left out.
 func (d *Document) tables() []table {
-	all := []table{d.jobsTable(), d.attemptsTable(), d.tokensTable(), d.spendTable(), d.unknownTable(), d.latencyTable(), d.modelsTable(),
-		d.pricesTable(), d.timeTable(), d.runsTable(), d.errorsTable(), d.answersTable("slowest", "Slowest answers", d.Slowest)}
+	all := []table{d.jobsTable(), d.attemptsTable(), d.tokensTable(), d.timeTable(), d.spendTable(), d.unknownTable(), d.modelsTable(),
+		d.pricesTable(), d.runsTable(), d.errorsTable(), d.answersTable("slowest", "Slowest answers", d.Slowest)}
 	title := "Dearest answers"
 	if !slices.ContainsFunc(d.Dearest, func(a Answer) bool { return a.Cost != nil }) {
 		title = "Largest answers"
@@ -99,7 +117,7 @@ func (d *Document) tables() []table {
 func (t *table) counts(names []string, keys []string, values ...int64) {
 	for i, n := range values {
 		if n != 0 || i == 0 {
-			t.Rows = append(t.Rows, []cell{words(names[i]), number(keys[i], n)})
+			t.Rows = append(t.Rows, []cell{part(names[i]), number(keys[i], n)})
 		}
 	}
 }
@@ -107,7 +125,7 @@ func (t *table) counts(names []string, keys []string, values ...int64) {
 func (d *Document) jobsTable() table {
 	t := table{ID: "jobs", Title: "Jobs"}
 	j := d.Total.Jobs
-	t.counts([]string{"prompts", "answered", "failed", "pending", "in work", "lines skipped"},
+	t.counts([]string{"prompts", "- answered", "- failed", "- pending", "- in work", "lines skipped"},
 		[]string{"total.jobs.all", "total.jobs.done", "total.jobs.failed", "total.jobs.pending", "total.jobs.running", "skipped"},
 		j.All, j.Done, j.Failed, j.Pending, j.Running, d.Skipped)
 	for _, reason := range byCount(d.Total.Finish) {
@@ -115,7 +133,7 @@ func (d *Document) jobsTable() table {
 		if shown == "" {
 			shown = "not said"
 		}
-		t.Rows = append(t.Rows, []cell{words("answers ended by " + shown), number("total.finish_reasons."+reason, d.Total.Finish[reason])})
+		t.Rows = append(t.Rows, []cell{part("- - ended by " + shown), number("total.finish_reasons."+reason, d.Total.Finish[reason])})
 	}
 	return t
 }
@@ -133,8 +151,8 @@ func (d *Document) attemptsTable() table {
 	for i := range keys {
 		keys[i] = "total.attempts." + keys[i]
 	}
-	t.counts([]string{"calls", "answered", "not processed (limits, overload)", "outcome unknown", "refused for good",
-		"stopped the run", "interrupted", "without an outcome yet"}, keys,
+	t.counts([]string{"calls", "- answered", "- not processed", "- outcome unknown", "- refused for good",
+		"- stopped the run", "- interrupted", "- without an outcome yet"}, keys,
 		a.All, a.Done, a.NotProcessed, a.Unknown, a.JobFailed, a.RunStops, a.Interrupted, a.Open)
 	return t
 }
@@ -142,8 +160,8 @@ func (d *Document) attemptsTable() table {
 func (d *Document) tokensTable() table {
 	t := table{ID: "tokens", Title: "Tokens of the answers"}
 	u := d.Total.Tokens
-	t.counts([]string{"reported", "prompt", "of these cached", "written to a cache", "completion", "of these reasoning", "counted beside prompt and completion",
-		"audio", "estimated here", "answers that reported none"},
+	t.counts([]string{"reported", "- prompt", "- - cached", "- - written to a cache", "- completion", "- - reasoning", "- beside prompt and completion",
+		"- - audio", "estimated here", "answers that reported none"},
 		[]string{"total.tokens.total", "total.tokens.prompt", "total.tokens.cached", "total.tokens.cache_write", "total.tokens.completion",
 			"total.tokens.reasoning", "total.tokens.beyond", "total.tokens.audio", "total.estimated_tokens", "total.usage_unknown"},
 		u.Total, u.Prompt, u.Cached, u.CacheWrite, u.Completion, u.Reasoning, u.Beyond, u.Audio, d.Total.Estimated, d.Total.UsageUnknown)
@@ -153,8 +171,8 @@ func (d *Document) tokensTable() table {
 func (d *Document) spendTable() table {
 	t := table{ID: "spend", Title: "Where the money went", Head: []string{"", "attempts", "tokens", "cost"}}
 	s := &d.Total.Spend
-	names := []string{"Billed, as reported", "for answers", "of these cut short (length)", "wasted", "by jobs that failed", "by attempts that were retried",
-		"for answers no longer in the input", "Estimated: answers without usage", "the same, no longer in the input", "Possibly paid and lost, at most"}
+	names := []string{"billed, as reported", "- for answers", "- - cut short (length)", "- wasted", "- - by jobs that failed", "- - by attempts that were retried",
+		"- for answers no longer in the input", "estimated: answers without usage", "estimated: the same, no longer in the input", "possibly paid and lost, at most"}
 	keys := []string{"billed", "done", "truncated", "wasted", "of_failed_jobs", "retried", "gone", "estimated", "gone_estimated", "possibly_lost"}
 	for i, a := range s.amounts() {
 		if a.Attempts == 0 && i > 0 {
@@ -163,7 +181,11 @@ func (d *Document) spendTable() table {
 		key := "total.spend." + keys[i]
 		cost := money(key+".cost", a.Cost)
 		cost.Text = a.cost()
-		t.Rows = append(t.Rows, []cell{words(names[i]), number(key+".attempts", a.Attempts), number(key+".tokens", a.Tokens), cost})
+		used := number(key+".tokens", a.Tokens)
+		if a.Unbounded > 0 {
+			used.Text += " or more"
+		}
+		t.Rows = append(t.Rows, []cell{part(names[i]), number(key+".attempts", a.Attempts), used, cost})
 	}
 	return t
 }
@@ -178,27 +200,12 @@ func (d *Document) unknownTable() table {
 
 func place(endpoint, model string) string {
 	if model == "" {
-		model = "any other model"
+		model = "all other models"
 	}
 	if endpoint == "" {
 		return model
 	}
 	return model + " at " + endpoint
-}
-
-func (d *Document) latencyTable() table {
-	t := table{ID: "latency", Title: "Latency of the answers"}
-	l := d.Total.Latency
-	if l.P50 == nil {
-		return t
-	}
-	t.Rows = [][]cell{
-		{words("half within (p50)"), millis("total.latency_ms.p50", l.P50)},
-		{words("9 of 10 within (p90)"), millis("total.latency_ms.p90", l.P90)},
-		{words("99 of 100 within (p99)"), millis("total.latency_ms.p99", l.P99)},
-		{words("slowest"), millis("total.latency_ms.max", l.Max)},
-	}
-	return t
 }
 
 // modelsTable tells the models apart; of one alone the totals have told all.
@@ -235,17 +242,25 @@ func (d *Document) pricesTable() table {
 }
 
 func (d *Document) timeTable() table {
-	t := table{ID: "time", Title: "Time"}
+	t := table{ID: "time", Title: "Latency and time"}
+	if l := d.Total.Latency; l.P50 != nil {
+		t.Rows = [][]cell{
+			{words("latency p50"), millis("total.latency_ms.p50", l.P50)},
+			{words("latency p90"), millis("total.latency_ms.p90", l.P90)},
+			{words("latency p99"), millis("total.latency_ms.p99", l.P99)},
+			{words("slowest answer"), millis("total.latency_ms.max", l.Max)},
+		}
+	}
 	if d.Rate.Calls == nil {
 		return t
 	}
 	rate := func(name, key string, r float64) {
-		t.Rows = append(t.Rows, []cell{words(name), {Text: thousands(int64(r+0.5)) + " a minute", Num: true, Key: key, Value: strconv.FormatFloat(r, 'f', -1, 64)}})
+		t.Rows = append(t.Rows, []cell{words(name), {Text: thousands(int64(r+0.5)), Num: true, Key: key, Value: strconv.FormatFloat(r, 'f', -1, 64)}})
 	}
-	t.Rows = append(t.Rows, []cell{words("time in which calls were made"), millis("rate.active_ms", &d.Rate.ActiveMillis)})
-	rate("calls", "rate.calls_per_minute", *d.Rate.Calls)
-	rate("answers", "rate.answers_per_minute", *d.Rate.Answers)
-	rate("tokens", "rate.tokens_per_minute", *d.Rate.Tokens)
+	t.Rows = append(t.Rows, []cell{words("time with calls"), millis("rate.active_ms", &d.Rate.ActiveMillis)})
+	rate("calls a minute", "rate.calls_per_minute", *d.Rate.Calls)
+	rate("answers a minute", "rate.answers_per_minute", *d.Rate.Answers)
+	rate("tokens a minute", "rate.tokens_per_minute", *d.Rate.Tokens)
 	for i, w := range d.Waits {
 		t.Rows = append(t.Rows, []cell{words("waited: " + w.Why), millis(fmt.Sprintf("waits.%d.ms", i), &w.Millis)})
 	}
@@ -332,11 +347,14 @@ func (f *Failure) name() string {
 	case f.Type != "":
 		parts = append(parts, f.Type)
 	}
-	if f.Reason != "" && !slices.Contains(parts, f.Reason) {
+	switch {
+	case f.Code != "" || f.Type != "":
+	case f.Reason != "":
 		parts = append(parts, f.Reason)
-	}
-	if len(parts) == 0 {
-		return strings.ReplaceAll(f.Class, "_", " ")
+	case f.Class == "unknown":
+		parts = append(parts, "outcome unknown")
+	default:
+		parts = append(parts, strings.ReplaceAll(f.Class, "_", " "))
 	}
 	return strings.Join(parts, " ")
 }

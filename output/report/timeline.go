@@ -3,16 +3,21 @@ package report
 import (
 	"slices"
 	"time"
-
-	"batch/runner/tokens"
 )
 
-// widths of a bucket in milliseconds. Each divides the next, so that narrow ones can be put together into wide ones.
-var widths = []int64{100, 200, 1000, 2000, 10_000, 20_000, 60_000, 120_000, 600_000, 1_200_000, 3_600_000, 7_200_000, 21_600_000,
-	43_200_000, 86_400_000, 172_800_000, 864_000_000, 8_640_000_000, 86_400_000_000}
+// widths of the cells in milliseconds. Each divides the next, so that narrow ones can be put together into wide ones.
+var widths = []int64{100, 500, 1000, 5000, 10_000, 60_000, 300_000, 600_000, 3_600_000, 7_200_000, 14_400_000, 43_200_000,
+	day, 5 * day, 20 * day, 100 * day, 1000 * day}
+
+const day = 86_400_000
+
+// rounds are the lengths of a bucket that people like.
+var rounds = []int64{100, 200, 500, 1000, 2000, 3000, 5000, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000, 180_000, 300_000, 600_000,
+	900_000, 1_200_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 14_400_000, 21_600_000, 43_200_000, day, 2 * day, 5 * day, 10 * day,
+	20 * day, 50 * day, 100 * day, 1000 * day}
 
 const (
-	mostCells     = 2000 // kept while the calls pass
+	mostCells     = 3000 // kept while the calls pass
 	mostBuckets   = 120  // told
 	mostStretches = 6
 )
@@ -113,23 +118,28 @@ func join(all []span, pause int64) []span {
 	return joined
 }
 
+// bucket is the shortest round length that gives few enough buckets, and that cells fit into.
+func (c *clock) bucket(all []span) int64 {
+	cell := widths[c.width]
+	for _, w := range rounds {
+		n := int64(0)
+		for _, s := range all {
+			n += (floor(s.to, w)-floor(s.from, w))/w + 1
+		}
+		if w%cell == 0 && n <= mostBuckets {
+			return w
+		}
+	}
+	return rounds[len(rounds)-1]
+}
+
 // timeline brings the cells into buckets of one length, as many as can be looked at.
 func (c *clock) timeline() (Timeline, int64) {
 	all, active := c.stretches()
 	if len(all) == 0 {
 		return Timeline{Stretches: []Stretch{}}, 0
 	}
-	width := c.width
-	for ; width < len(widths)-1; width++ {
-		n := int64(0)
-		for _, s := range all {
-			n += (floor(s.to, widths[width])-floor(s.from, widths[width]))/widths[width] + 1
-		}
-		if n <= mostBuckets {
-			break
-		}
-	}
-	w := widths[width]
+	w := c.bucket(all)
 	cells := regroup(c.cells, w)
 	t := Timeline{BucketMillis: w}
 	next := int64(0) // two stretches may share a bucket: it is the earlier one's
@@ -155,13 +165,3 @@ func (c *clock) timeline() (Timeline, int64) {
 }
 
 func moment(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
-
-// spent is what all buckets cost together, and how many attempts have no cost.
-func (t Timeline) spent() (sum tokens.Money, unknown int64) {
-	for _, s := range t.Stretches {
-		for _, b := range s.Buckets {
-			sum, unknown = sum.Plus(b.Spent), unknown+b.CostUnknown
-		}
-	}
-	return sum, unknown
-}

@@ -110,7 +110,7 @@ func (t *table) widths() []int {
 			all[i] = utf8.RuneCountInString(t.Head[i])
 		}
 		for _, row := range t.Rows {
-			all[i] = max(all[i], utf8.RuneCountInString(row[i].Text))
+			all[i] = max(all[i], utf8.RuneCountInString(printable(row[i].Text)))
 		}
 	}
 	return all
@@ -118,7 +118,7 @@ func (t *table) widths() []int {
 
 func textRow(w io.Writer, row []cell, widths []int) {
 	for i, c := range row {
-		text := printable(c.Text)
+		text := strings.Repeat("  ", c.Part) + printable(c.Text)
 		if c.Num {
 			text = fmt.Sprintf("%*s", widths[i], text)
 		}
@@ -152,7 +152,7 @@ func (d *Document) markdown(w io.Writer) error {
 		for _, row := range t.Rows {
 			fmt.Fprint(w, "|")
 			for _, c := range row {
-				fmt.Fprintf(w, " %s |", escapeMarkdown(c.Text))
+				fmt.Fprintf(w, " %s%s |", strings.Repeat("– ", c.Part), escapeMarkdown(c.Text))
 			}
 			fmt.Fprintln(w)
 		}
