@@ -101,6 +101,10 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 		return doc, err
 	}
 	doc.Wrong = append(doc.Wrong, wrong...)
+	if wrong, err = otherUsage(ctx, v); err != nil {
+		return doc, err
+	}
+	doc.Wrong = append(doc.Wrong, wrong...)
 	n, err := v.Counts(ctx)
 	if err != nil {
 		return doc, err
@@ -141,6 +145,23 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 	doc.Sound = len(doc.Wrong) == 0
 	doc.Proven = doc.Sound && doc.Jobs > 0 && doc.Done == doc.Jobs && doc.Skipped == 0
 	return doc, nil
+}
+
+// otherUsage names the answers whose tokens in the table are not those that the stored answer reports.
+func otherUsage(ctx context.Context, v *store.View) (wrong []string, err error) {
+	for row, err := range v.Rows(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if row.Skipped || row.State != store.Done {
+			continue
+		}
+		said, readable := chat.UsageIn(row.Response)
+		if readable && store.Usage(said) != row.Usage && len(wrong) < badLinesNamed {
+			wrong = append(wrong, fmt.Sprintf("not so: the tokens of %s:%d are those that its answer reports", row.File, row.Line))
+		}
+	}
+	return wrong, nil
 }
 
 func (doc verdict) print(w io.Writer) error {

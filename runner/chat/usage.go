@@ -96,3 +96,9 @@ func (p *parts) into(u *Usage) {
 		u.Audio = output - u.Completion // only the total counts the tokens of such sound
 	}
 }
+
+// UsageIn reads what a stored answer reports, whole or assembled from a stream; false when it cannot be read any more.
+func UsageIn(answer []byte) (Usage, bool) {
+	r := readReply(answer, 200)
+	return r.answer.Usage, r.done
+}
