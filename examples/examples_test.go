@@ -42,7 +42,7 @@ var copyOnce = sync.OnceValues(func() (dir string, err error) {
 			return fs.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(dir, name), 0o755)
-		case !slices.Contains([]string{".go", ".mod", ".sum", ".sql", ".jsonl", ".sh"}, filepath.Ext(name)):
+		case !slices.Contains([]string{".go", ".mod", ".sum", ".sql", ".json", ".html", ".jsonl", ".sh"}, filepath.Ext(name)):
 			return nil
 		}
 		info, err := d.Info()
