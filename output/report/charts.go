@@ -95,7 +95,7 @@ func newPlot(s size, xLabel, yLabel string) *plot.Plot {
 func render(p *plot.Plot, s size, label string) template.HTML {
 	c := vgsvg.New(s.width, s.height)
 	canvas := draw.New(c)
-	p.Draw(draw.Crop(canvas, 0, -8, 0, -6))
+	p.Draw(draw.Crop(canvas, 4, -8, 0, -6)) // room for what the widths of other fonts need
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil { // a buffer takes all
 		panic(err)

@@ -78,14 +78,16 @@ func (a axis) lay(p *plot.Plot, s size) {
 	step := tickStep(span / time.Duration(s.ticks))
 	format := "15:04"
 	switch {
+	case step < time.Second:
+		format = "15:04:05.0"
 	case step < time.Minute:
 		format = "15:04:05"
 	case step >= 24*time.Hour:
 		format = "Jan 2"
 	}
 	least := a.end / float64(s.ticks) * 0.8
-	if format == "15:04:05" {
-		least *= 1.2
+	if len(format) > len("15:04") {
+		least *= 1.25
 	}
 	var all ticks
 	last := -least

@@ -130,7 +130,6 @@ func (g *gatherer) answer(s *sums, c *store.Call) {
 	total := c.Usage.Total
 	if u := c.Usage; u.Known {
 		p.Tokens.add(u)
-		g.factor = max(g.factor, (min(u.Prompt, math.MaxInt64/2000)*1000+c.Tokens-1)/max(c.Tokens, 1))
 	} else {
 		total = c.Estimated
 		p.Estimated = plus(p.Estimated, c.Estimated)
@@ -156,6 +155,9 @@ func (g *gatherer) reported(s *sums, c *store.Call, end *Bucket, answered bool) 
 	a := g.price(c, tokens.Usage(c.Usage))
 	sp := &s.part.Spend
 	sp.Billed.add(a)
+	if answered {
+		g.factor = max(g.factor, (min(c.Usage.Prompt, math.MaxInt64/2000)*1000+c.Tokens-1)/max(c.Tokens, 1))
+	}
 	switch {
 	case answered && c.Gone:
 		sp.Gone.add(a)

@@ -113,10 +113,10 @@ func (d *Document) tables() []table {
 	return slices.DeleteFunc(all, func(t table) bool { return len(t.Rows) == 0 })
 }
 
-// counts adds a row for each number that is not zero.
+// counts adds a row for each number that is not zero, and for the first of a table.
 func (t *table) counts(names []string, keys []string, values ...int64) {
 	for i, n := range values {
-		if n != 0 || i == 0 {
+		if n != 0 || len(t.Rows) == 0 && i == 0 {
 			t.Rows = append(t.Rows, []cell{part(names[i]), number(keys[i], n)})
 		}
 	}
@@ -125,17 +125,27 @@ func (t *table) counts(names []string, keys []string, values ...int64) {
 func (d *Document) jobsTable() table {
 	t := table{ID: "jobs", Title: "Jobs"}
 	j := d.Total.Jobs
-	t.counts([]string{"prompts", "- answered", "- failed", "- pending", "- in work", "lines skipped"},
-		[]string{"total.jobs.all", "total.jobs.done", "total.jobs.failed", "total.jobs.pending", "total.jobs.running", "skipped"},
-		j.All, j.Done, j.Failed, j.Pending, j.Running, d.Skipped)
+	t.counts([]string{"prompts", "- answered"}, []string{"total.jobs.all", "total.jobs.done"}, j.All, j.Done)
 	for _, reason := range byCount(d.Total.Finish) {
-		shown := reason
-		if shown == "" {
-			shown = "not said"
+		n := cell{Text: thousands(d.Total.Finish[reason]), Num: true}
+		if knownReason(reason) {
+			n = number("total.finish_reasons."+reason, d.Total.Finish[reason])
 		}
-		t.Rows = append(t.Rows, []cell{part("- - ended by " + shown), number("total.finish_reasons."+reason, d.Total.Finish[reason])})
+		name := "- - ended by " + reason
+		if reason == "" {
+			name = "- - ended without a reason"
+		}
+		t.Rows = append(t.Rows, []cell{part(name), n})
 	}
+	t.counts([]string{"", "- failed", "- pending", "- in work", "lines skipped"},
+		[]string{"", "total.jobs.failed", "total.jobs.pending", "total.jobs.running", "skipped"},
+		0, j.Failed, j.Pending, j.Running, d.Skipped)
 	return t
+}
+
+// knownReason says that a finish reason is a word, so that it can be a part of a key.
+func knownReason(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
 func byCount(m map[string]int64) []string {
@@ -255,7 +265,7 @@ func (d *Document) timeTable() table {
 		return t
 	}
 	rate := func(name, key string, r float64) {
-		t.Rows = append(t.Rows, []cell{words(name), {Text: thousands(int64(r+0.5)), Num: true, Key: key, Value: strconv.FormatFloat(r, 'f', -1, 64)}})
+		t.Rows = append(t.Rows, []cell{words(name), {Text: thousands(int64(r + 0.5)), Num: true, Key: key, Value: strconv.FormatFloat(r, 'f', -1, 64)}})
 	}
 	t.Rows = append(t.Rows, []cell{words("time with calls"), millis("rate.active_ms", &d.Rate.ActiveMillis)})
 	rate("calls a minute", "rate.calls_per_minute", *d.Rate.Calls)
