@@ -31,7 +31,7 @@ func (s *replyReader) read(row *store.Row) (r reply) {
 		return r
 	}
 	s.tell("", content)
-	s.tell("\nrefusal: ", m.refusal)
+	s.tell("refusal: ", m.refusal)
 	if len(m.functionCall) > 0 && m.functionCall[0] == '{' {
 		s.reset(m.functionCall)
 		if err := s.call(); err != nil {
@@ -72,7 +72,7 @@ func (s *replyReader) call() error {
 	}); err != nil {
 		return err
 	}
-	s.said = append(s.said, "\ncall: "...)
+	s.said = append(s.newLine(), "call: "...)
 	s.tell("", called)
 	s.said = append(s.said, '(')
 	s.tell("", with)
@@ -84,9 +84,21 @@ func (s *replyReader) call() error {
 func (s *replyReader) tell(before string, value []byte) {
 	switch {
 	case len(value) == 0 || value[0] == 'n':
-	case value[0] == '"':
-		s.said = appendText(append(s.said, before...), value)
-	default:
-		s.said = append(append(s.said, before...), value...)
+		return
+	case before != "":
+		s.said = append(s.newLine(), before...)
 	}
+	if value[0] == '"' {
+		s.said = appendText(s.said, value)
+	} else {
+		s.said = append(s.said, value...)
+	}
+}
+
+// newLine ends the line that was begun.
+func (s *replyReader) newLine() []byte {
+	if len(s.said) > 0 {
+		s.said = append(s.said, '\n')
+	}
+	return s.said
 }
