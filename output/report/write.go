@@ -92,13 +92,13 @@ func (d *Document) text(w io.Writer) error {
 			return err
 		}
 	}
+	var err error
 	for i, s := range d.Samples {
 		if i == 0 {
-			fmt.Fprint(w, "\nSAMPLES\n")
+			fmt.Fprint(w, "\nSAMPLES OF ANSWERS\n")
 		}
-		fmt.Fprintf(w, "  %s\n    > %s\n    %s\n", printable(s.Where.String()), printable(shorten(s.Prompt, 100)), printable(shorten(s.Text, 200)))
+		_, err = fmt.Fprintf(w, "  %s\n    > %s\n    %s\n", printable(s.Where.String()), printable(shorten(s.Prompt, 100)), printable(shorten(s.Text, 200)))
 	}
-	_, err := fmt.Fprintln(w)
 	return err
 }
 
@@ -158,7 +158,7 @@ func (d *Document) markdown(w io.Writer) error {
 		}
 	}
 	if len(d.Samples) > 0 {
-		fmt.Fprint(w, "\n## Samples\n\n| prompt | asked | answered |\n| --- | --- | --- |\n")
+		fmt.Fprint(w, "\n## Samples of answers\n\n| prompt | asked | answered |\n| --- | --- | --- |\n")
 	}
 	var err error
 	for _, s := range d.Samples {
