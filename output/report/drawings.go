@@ -255,11 +255,13 @@ func (d *Document) rates(c chart, yLabel string, values []func(Bucket) float64, 
 }
 
 func (d *Document) callsChart() chart {
-	c := chart{ID: "calls", Title: "Calls over time", Legend: []legend{{"one", "calls"}, {"bad", "failed"}}}
-	return d.rates(c, "a minute", []func(Bucket) float64{
-		func(b Bucket) float64 { return float64(b.Calls) },
-		func(b Bucket) float64 { return float64(b.Failures) },
-	}, []role{roleOne, roleBad}, []role{roleOneArea, roleBadArea},
+	c := chart{ID: "calls", Title: "Calls over time", Legend: []legend{{"one", "calls"}}}
+	values := []func(Bucket) float64{func(b Bucket) float64 { return float64(b.Calls) }}
+	if len(d.Errors) > 0 {
+		c.Legend = append(c.Legend, legend{"bad", "failed"})
+		values = append(values, func(b Bucket) float64 { return float64(b.Failures) })
+	}
+	return d.rates(c, "a minute", values, []role{roleOne, roleBad}, []role{roleOneArea, roleBadArea},
 		func(r Run) *float64 { return r.RPM }, func(l Limit) *int64 { return l.Requests })
 }
 
@@ -293,7 +295,7 @@ func (h *Histogram) bars(c *chart, xLabel string, say func(float64) string, mark
 	}
 	c.draw(c.Title, func(s size) *plot.Plot {
 		p := newPlot(s, xLabel, "answers")
-		yTicks, top := upTo(most*1.22, 4, short) // room for the marks' names
+		yTicks, top := upTo(max(most*1.22, 4), 4, short) // room for the marks' names, and no half answers
 		p.Y.Tick.Marker, p.Y.Max = yTicks, top
 		p.X.Min, p.X.Max = low, end
 		bar := func(from, to float64, n int64, r role) {
@@ -471,7 +473,7 @@ func (d *Document) failuresChart() chart {
 		p.Y.LineStyle.Width, p.Y.Tick.Length = 0, 0
 		p.Y.Min, p.Y.Max = -0.6, float64(len(kinds))-0.4
 		most := slices.Max(values)
-		marks, end := upTo(most*1.15, s.ticks-1, short)
+		marks, end := upTo(max(most*1.15, float64(s.ticks-1)), s.ticks-1, short)
 		p.X.Tick.Marker = marks
 		for i, v := range values {
 			label(p, v, float64(i), thousands(int64(v)), false)
