@@ -267,6 +267,34 @@ func TestEmpty(t *testing.T) {
 	}
 }
 
+// TestStatedLimits draws what the API said where the user set no limit, and says whose it is.
+func TestStatedLimits(t *testing.T) {
+	f := newJobFile(t)
+	f.load(prompt{"a", "m", "first", 0})
+	if err := f.BeginRun(ctx, store.Run{Started: begin, Endpoint: endpoint}); err != nil {
+		t.Fatal(err)
+	}
+	turned, err := f.Turn(ctx, nil, nil, store.Want{Jobs: 1, New: 1, Bytes: 1 << 20, Now: begin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := answered("one", "stop", usage(1, 1))
+	o.Job, o.Attempt, o.Started, o.Duration = turned.Claims[0].Job, turned.Claims[0].Attempt, begin, 400*time.Millisecond
+	if _, err := f.Turn(ctx, []store.Outcome{o}, nil, store.Want{Now: begin}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.EndRun(ctx, store.End{At: begin.Add(time.Second), Reason: "finished", Limits: store.Limits{Requests: 500}}); err != nil {
+		t.Fatal(err)
+	}
+	doc := f.gather(Options{})
+	if len(doc.Limits) != 1 || *doc.Limits[0].Requests != 500 || doc.Limits[0].Tokens != nil {
+		t.Errorf("limits: %+v", doc.Limits)
+	}
+	if page := string(written(t, doc, HTML)); !strings.Contains(page, "limit, as the API stated it") || !strings.Contains(page, "500 calls, as stated") {
+		t.Error("the page does not say that the API stated the limit")
+	}
+}
+
 func TestSimulatedIsSaid(t *testing.T) {
 	doc := eventful(t).gather(Options{Simulated: true})
 	for format, want := range map[Format]string{Text: "simulated", Markdown: "simulated", HTML: "Simulated:", JSON: `"simulated": true`, CSV: "true\r\n"} {
