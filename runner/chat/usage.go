@@ -1,5 +1,9 @@
 package chat
 
+// mostTokens is more than any answer can use. Beyond it a count is nonsense, and hundreds of millions of such counts still add up in
+// an int64.
+const mostTokens = 1e10
+
 // readUsage judges the reported token counts. They are known only when all that is there makes sense: a total that is
 // absent is the sum of the parts, and nothing else is made up. One that is larger is their matter: some count thought.
 //
@@ -41,7 +45,7 @@ func readUsage(usage []byte) Usage {
 	if !total {
 		u.Total = sum
 	}
-	if u.Total < sum || u.Total > maxInteger {
+	if u.Total < sum || u.Total > mostTokens {
 		return Usage{}
 	}
 	u.Known = true
