@@ -80,7 +80,7 @@ func TestSpend(t *testing.T) {
 	if len(doc.Unknown) != 1 || doc.Unknown[0].Model != "x" || doc.Unknown[0].Attempts != 1 {
 		t.Errorf("what is unknown: %+v", doc.Unknown)
 	}
-	if text := string(written(t, doc, Text)); !strings.Contains(text, "at least $0.020") || strings.Contains(text, "billed, as reported   8  2,233  $") {
+	if text := string(written(t, doc, Text)); !strings.Contains(text, "at least $0.020") {
 		t.Errorf("an unknown cost is not said:\n%s", text)
 	}
 }

@@ -92,6 +92,9 @@ func (t *Tokens) add(u store.Usage) {
 	t.Beyond = plus(t.Beyond, u.Total-u.Prompt-u.Completion)
 }
 
+// spendKeys are the names of the amounts in the JSON form.
+var spendKeys = []string{"billed", "done", "truncated", "wasted", "of_failed_jobs", "retried", "gone", "estimated", "gone_estimated", "possibly_lost"}
+
 func (s *Spend) amounts() []*Amount {
 	return []*Amount{&s.Billed, &s.Done, &s.Truncated, &s.Wasted, &s.OfFailed, &s.Retried, &s.Gone, &s.Estimated, &s.GoneEstimated, &s.Lost}
 }
