@@ -156,8 +156,7 @@ type past struct {
 // oldJob is what the test knows of a job.
 type oldJob struct {
 	Job
-	state State
-	past  []oldAttempt
+	past []oldAttempt
 }
 
 type oldAttempt struct {
