@@ -84,7 +84,7 @@ func (cfg *priceConfig) inForce(kept []store.Price, endpoint string, models []st
 		switch {
 		case p.Endpoint != endpoint:
 			all = append(all, p)
-		case p.Given && !cfg.forget && cfg.price == nil && cfg.file == nil:
+		case p.Given && !cfg.given():
 			givenBefore[p.Model] = append(givenBefore[p.Model], p)
 		}
 	}
@@ -118,7 +118,7 @@ func (cfg *priceConfig) inForce(kept []store.Price, endpoint string, models []st
 		if price == nil && cfg.provider != "" {
 			return nil, usage(fmt.Errorf("no price of model %q is built in for %s", printable(model), cfg.provider), "give it with --price IN,OUT")
 		}
-		all = append(all, priceRows(price, endpoint, model, false)...)
+		all = append(all, priceRows(price, endpoint, model, cfg.provider != "")...)
 	}
 	slices.SortFunc(all, func(a, b store.Price) int {
 		return cmp.Or(cmp.Compare(a.Endpoint, b.Endpoint), cmp.Compare(a.Model, b.Model), cmp.Compare(a.Above, b.Above))

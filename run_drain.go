@@ -33,13 +33,18 @@ func (d *drain) checkOutputs(ctx context.Context) error {
 // sayPlan says what is about to happen, before it does.
 func (d *drain) sayPlan() {
 	c := d.counts
-	send, tokens := c.Pending, c.PendingTokens
-	if limit := int64(d.cfg.pool.Limit); limit > 0 && limit < send {
-		tokens = tokens * limit / send
-		send = limit
+	send := c.Pending
+	if limit := int64(d.cfg.pool.Limit); limit > 0 {
+		send = min(send, limit)
+	}
+	f := d.forecast(send)
+	tokens := int64(0)
+	if likely := f.Total.Prompt.Likely; likely != nil {
+		tokens = *likely
 	}
 	e := event{"send": send, "jobs": c.Jobs, "done": c.Done, "failed": c.Failed, "skipped": c.Skipped,
-		"prompt_tokens_estimated": tokens, "endpoint": d.endpointName(), "dry_run": d.cfg.dryRun}
+		"prompt_tokens_estimated": tokens, "endpoint": d.endpointName(), "dry_run": d.cfg.dryRun,
+		"cost_estimated": f.Total.Cost}
 	verb := "will send"
 	if d.cfg.dryRun {
 		verb = "would send"
@@ -60,8 +65,10 @@ func (d *drain) sayPlan() {
 	}
 	if send > 0 {
 		text += fmt.Sprintf(": about %s prompt tokens", count(tokens))
+		cost := guessed(f.Total.Cost)
 		switch {
-		case len(d.money.prices) > 0:
+		case cost != "":
+			text += ", " + cost
 		case d.cfg.simulate:
 			text += ", nothing to pay: the answers are made up"
 		case d.simulated:

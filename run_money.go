@@ -107,6 +107,42 @@ func (d *drain) readMoney(ctx context.Context) error {
 	return nil
 }
 
+// forecast is what the pending jobs will use and cost; so many of them, or all.
+func (d *drain) forecast(jobs int64) output.Forecast {
+	backlog := slices.Clone(d.backlog)
+	for i := range backlog {
+		b := &backlog[i]
+		part := func(n int64) int64 { return int64(float64(n) * float64(jobs) / float64(d.counts.Pending)) }
+		if jobs < d.counts.Pending {
+			b.Jobs, b.Tokens, b.Bounded, b.Most = part(b.Jobs), part(b.Tokens), part(b.Bounded), part(b.Most)
+		}
+	}
+	return output.NewForecast(backlog, output.Known{Endpoint: d.endpointName(), Prices: d.money.prices, Seen: d.money.seen, Bills: d.money.bills})
+}
+
+// guessed is a cost that is yet to come, for people; "" where nothing is known of it.
+func guessed(g output.Guess[tokens.Money]) string {
+	switch {
+	case g.Likely != nil && g.Least != nil && g.Most != nil && *g.Least < *g.Most:
+		return fmt.Sprintf("about %s (%s to %s)", g.Likely.Dollars(), g.Least.Dollars(), g.Most.Dollars())
+	case g.Likely != nil:
+		return "about " + g.Likely.Dollars()
+	case g.Least != nil && g.Most != nil:
+		return fmt.Sprintf("%s to %s", g.Least.Dollars(), g.Most.Dollars())
+	case g.Least != nil:
+		return "at least " + g.Least.Dollars()
+	}
+	return ""
+}
+
+// marginText says how the counts of prompts compare with what the API reported; "" before it has.
+func marginText(estimated, reported int64) string {
+	if estimated == 0 || reported == 0 {
+		return ""
+	}
+	return fmt.Sprintf("estimated %s, reported %s, factor %.3f", count(estimated), count(reported), float64(reported)/float64(estimated))
+}
+
 func promptFactor(seen []store.Seen) int64 {
 	highest := int64(0)
 	for _, s := range seen {

@@ -62,6 +62,11 @@ type status struct {
 	PossiblySpent *tokens.Money `json:"possibly_spent"` // at most, for calls with an unknown outcome
 	cost          output.Cost
 
+	Projected output.Guess[tokens.Money] `json:"projected_cost"` // of all runs, when everything is answered
+	// Prompt tokens of the answers that reported them, as they were estimated and as they were.
+	PromptEstimated int64 `json:"prompt_tokens_estimated"`
+	PromptReported  int64 `json:"prompt_tokens_reported"`
+
 	FinishReasons map[string]int64 `json:"finish_reasons"`
 	Failures      map[string]int64 `json:"failures"`
 	Endpoints     map[string]int64 `json:"endpoints"`
@@ -139,8 +144,18 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 	if err != nil {
 		return s, err
 	}
-	s.cost = output.NewPrices(prices).Cost(bills, promptFactor(seen))
-	s.Cost, s.EstimatedCost, s.PossiblySpent = exactly(s.cost.Billed()), exactly(s.cost.Estimated.Plus(s.cost.GoneEstimated)), exactly(s.cost.Lost)
+	backlog, err := v.Backlog(ctx.Context)
+	if err != nil {
+		return s, err
+	}
+	known := output.Known{Prices: output.NewPrices(prices), Seen: seen, Bills: bills}
+	s.cost = known.Prices.Cost(bills, promptFactor(seen))
+	estimated := s.cost.Estimated.Plus(s.cost.GoneEstimated)
+	s.Cost, s.EstimatedCost, s.PossiblySpent = exactly(s.cost.Billed()), exactly(estimated), exactly(s.cost.Lost)
+	for _, b := range seen {
+		s.PromptEstimated += b.Estimated
+		s.PromptReported += b.Prompt
+	}
 	var finish, failures, endpoints []store.Tally
 	finish, err1 := v.FinishReasons(ctx.Context)
 	failures, err2 := v.Failures(ctx.Context)
@@ -156,6 +171,9 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 	case err != nil:
 		return s, err
 	}
+	known.Endpoint = run.Endpoint
+	f := output.NewForecast(backlog, known)
+	s.Projected = f.Projected(s.cost.Billed().Plus(estimated))
 	s.LastRun = &lastRun{Started: run.Started.UTC(), Endpoint: run.Endpoint, Reason: run.Reason}
 	if !run.Ended.IsZero() {
 		ended := run.Ended.UTC()
@@ -207,6 +225,9 @@ func (s status) print(w io.Writer) error {
 	if s.Total+s.Wasted+s.Gone > 0 {
 		fmt.Fprintf(tw, "tokens\t%s\t(%s prompt + %s completion)\n", count(s.Total), count(s.Prompt), count(s.Completion))
 	}
+	if margin := marginText(s.PromptEstimated, s.PromptReported); margin != "" {
+		fmt.Fprintf(tw, "  prompts\t%s\n", margin)
+	}
 	row("  of attempts without an answer", s.Wasted)
 	row("  of answers no longer in the input", s.Gone)
 	if s.UsageUnknown > 0 {
@@ -239,6 +260,9 @@ func (s status) printCost(w io.Writer) {
 		row("  of it estimated", estimated)
 	}
 	row("possibly spent beside it, at most", s.cost.Lost)
+	if end := guessed(s.Projected); s.Pending > 0 && end != "" {
+		fmt.Fprintf(w, "cost in the end\t%s\n", end)
+	}
 }
 
 func printTallies(w io.Writer, name string, all map[string]int64) {
