@@ -38,7 +38,7 @@ func see(model string, answers ...[4]float64) store.Seen {
 	return s
 }
 
-func wantGuess[T int64 | tokens.Money | time.Duration](t *testing.T, what string, got Guess[T], least, likely, most any) {
+func wantGuess[T quantity](t *testing.T, what string, got Guess[T], least, likely, most any) {
 	t.Helper()
 	for i, g := range []*T{got.Least, got.Likely, got.Most} {
 		want := []any{least, likely, most}[i]
@@ -104,6 +104,8 @@ func TestForecastOneUnpriced(t *testing.T) {
 
 // Nothing pending costs nothing, and that is known, with a price or without.
 func TestForecastNothingPending(t *testing.T) {
+	none := NewForecast([]store.Backlog{{Model: "gpt-4o"}}, knowing())
+	wantGuess(t, "cost of no job", none.Total.Cost, tokens.Money(0), tokens.Money(0), tokens.Money(0))
 	f := NewForecast(nil, knowing())
 	wantGuess(t, "prompt", f.Total.Prompt, int64(0), int64(0), int64(0))
 	wantGuess(t, "cost", f.Total.Cost, tokens.Money(0), tokens.Money(0), tokens.Money(0))
@@ -257,6 +259,6 @@ func twoModels(r *rand.Rand, n, jobs int, completion func() float64) (Forecast, 
 	return NewForecast(backlog, k), u
 }
 
-func covers[T int64 | tokens.Money | time.Duration](g Guess[T], truth T) bool {
+func covers[T quantity](g Guess[T], truth T) bool {
 	return *g.Least <= truth && truth <= *g.Most
 }

@@ -7,15 +7,16 @@ import (
 	"batch/runner/tokens"
 )
 
+type quantity interface {
+	int64 | float64 | tokens.Money | time.Duration
+}
+
 // Guess is what a number will come to: at least, likely and at most. Nil is unknown, which is another thing than 0.
-type Guess[T int64 | tokens.Money | time.Duration] struct {
+type Guess[T quantity] struct {
 	Least  *T `json:"least"`
 	Likely *T `json:"likely"`
 	Most   *T `json:"most"`
 }
-
-// exactGuess is a number that is certain.
-func exactGuess[T int64 | tokens.Money | time.Duration](n T) Guess[T] { return Guess[T]{&n, &n, &n} }
 
 // span is a Guess that is reckoned with; NaN is unknown.
 type span struct {
@@ -26,7 +27,7 @@ type span struct {
 var unknown = math.NaN()
 
 // guessOf rounds the bounds away from what is likely.
-func guessOf[T int64 | tokens.Money | time.Duration](s span) Guess[T] {
+func guessOf[T quantity](s span) Guess[T] {
 	whole := func(v float64, round func(float64) float64) *T {
 		if v = round(v); math.IsNaN(v) || v >= math.MaxInt64 {
 			return nil
