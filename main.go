@@ -85,7 +85,7 @@ was: run the same command again. Try it without a key, nothing is sent or spent:
 
     batch run --simulate examples/rivers.jsonl`,
 		Commands: []*cli.Command{
-			runCommand(c), statusCommand(c), exportCommand(c), retryCommand(c), validateCommand(c), verifyCommand(c), reportCommand(c), compareCommand(c),
+			runCommand(c), estimateCommand(c), statusCommand(c), exportCommand(c), retryCommand(c), validateCommand(c), verifyCommand(c), reportCommand(c), compareCommand(c),
 			simulateCommand(c), completionCommand(c),
 		},
 		Action: func(ctx *cli.Context) error {

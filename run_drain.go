@@ -345,10 +345,10 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 // resumeCommand is this command with every flag. Standard input cannot be read twice: there the job file stands for the input, and
 // knows what filled its lines in.
 func (d *drain) resumeCommand() string {
-	words := []string{"batch", "run"}
+	words := []string{"batch", d.args[1]}
 	args := d.args[2:]
 	if slices.Contains(d.cfg.inputs, "-") {
-		flags, _ := splitArgs(runCommand(d.command), args)
+		flags, _ := splitArgs(d.verb(), args)
 		args = []string{d.cfg.db}
 		for _, flag := range flags {
 			if name := flagName(flag[0]); name != "db" && !slices.Contains(fillFlags, name) {

@@ -39,7 +39,7 @@ func (d *drain) importInputs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if same {
+	if same && !d.cfg.exact {
 		return d.readStanding(ctx)
 	}
 	settings := d.fills.settings()

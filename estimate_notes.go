@@ -1,0 +1,229 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"batch/runner/tokens"
+)
+
+// note is a line below the table: what it is about, and what there is to say.
+type note struct{ about, text string }
+
+func writeNotes(w io.Writer, notes []note) {
+	width := 0
+	for _, n := range notes {
+		width = max(width, len(n.about))
+	}
+	last := ""
+	for _, n := range notes {
+		about := n.about
+		if about == last {
+			about = ""
+		}
+		last = n.about
+		fmt.Fprintf(w, "%-*s  %s\n", width, about, n.text)
+	}
+}
+
+// notes say how the numbers are known, and how those that are not could be.
+func (e *estimate) notes() []note {
+	var all []note
+	add := func(about, text string, args ...any) { all = append(all, note{about, fmt.Sprintf(text, args...)}) }
+	f := &e.foreseen
+	if s := e.sampled; s != nil {
+		add("sample", "%s", e.sampleText(s))
+	}
+	if (e.counts.Done > 0 || e.spent.Money > 0) && !e.free() {
+		text := amount(e.spent)
+		if p := f.Projected(e.spent).Likely; p != nil && f.Total.Jobs > 0 {
+			text += ", in the end about " + p.Dollars()
+		}
+		add("spent so far", "%s", text)
+	}
+	if f.Total.Jobs == 0 {
+		return all
+	}
+	e.priceNotes(add)
+	add("prompts", "%s", e.countedText())
+	if f.Answers > 0 {
+		if margin := marginText(f.Estimated, f.Reported); margin != "" {
+			add("learnt", "from %s: %s", plural(f.Answers, "answer"), margin)
+		}
+	}
+	if f.Total.Sure {
+		add("bounds", "95 %% confidence, from %s", plural(f.Total.Answers, "answer"))
+	} else {
+		add("bounds", "%s", e.boundsText())
+	}
+	add("time", "%s", e.timeText())
+	if text := e.surerText(); text != "" {
+		add("surer", "%s", text)
+	}
+	return all
+}
+
+func (e *estimate) sampleText(s *sampled) string {
+	if s.Done+s.Failed == 0 && s.Stop == nil {
+		return fmt.Sprintf("%s, answered before: nothing was sent", plural(s.prompts, "prompt"))
+	}
+	text := fmt.Sprintf("%s of %s answered", count(s.Done), plural(s.prompts, "prompt"))
+	if s.Failed > 0 {
+		text += fmt.Sprintf(", %s failed", count(s.Failed))
+	}
+	if !e.free() {
+		text += ", cost " + amount(s.cost)
+	}
+	return text + "; batch run will not send them again"
+}
+
+// free says that nobody charges for anything, nor is to be taken to.
+func (e *estimate) free() bool { return e.simulated && len(e.money.prices) == 0 }
+
+// priceNotes says what the models cost, and how that is known.
+func (e *estimate) priceNotes(add func(about, text string, args ...any)) {
+	f := &e.foreseen
+	const hint = "unknown; give it with --price IN,OUT or --prices FILE"
+	priced := false
+	for i := range f.Models {
+		priced = priced || f.Models[i].Price != nil
+	}
+	switch p := f.Models[0].Price; {
+	case !priced && e.simulated:
+		add("price", "none: the answers are made up; to try one: --price IN,OUT")
+		return
+	case !priced:
+		add("price", hint)
+		return
+	case e.money.prices.Of(e.endpointName(), "") == p: // one for all
+		add("price", "%s", describePrice(p))
+		return
+	}
+	shown := e.largest()
+	for _, m := range shown {
+		text := hint
+		if m.Price != nil {
+			text = describePrice(m.Price)
+		}
+		if len(f.Models) > 1 {
+			text = printable(m.Model) + ": " + text
+		}
+		add("price", "%s", text)
+	}
+	if more := len(f.Models) - len(shown); more > 0 {
+		add("price", "and those of %s", plural(int64(more), "more model"))
+	}
+}
+
+// countedText says how the prompts were counted.
+func (e *estimate) countedText() string {
+	byName := map[string]bool{}
+	for i := range e.foreseen.Models {
+		name, _ := tokens.Vocabulary(e.foreseen.Models[i].Model)
+		byName[name] = true
+	}
+	by := "o200k_base"
+	switch {
+	case len(byName) > 1:
+		by = "cl100k_base and o200k_base, by model"
+	case byName["cl100k_base"]:
+		by = "cl100k_base"
+	}
+	if e.counter == nil {
+		return "as counted by " + by + " when they were read"
+	}
+	exact, all := e.counter.Counted()
+	if exact == all {
+		return fmt.Sprintf("each counted by %s", by)
+	}
+	return fmt.Sprintf("%s of %s counted by %s, the sum is right within %.2g %%; --exact counts all", count(exact), count(all), by, 100*e.countedMargin())
+}
+
+func (e *estimate) boundsText() string {
+	f := &e.foreseen
+	margins := map[float64]bool{}
+	for i := range f.Models {
+		_, margin := tokens.Vocabulary(f.Models[i].Model)
+		margins[margin] = true
+	}
+	var shares []string
+	for _, m := range []float64{0.02, 0.05, 0.15} {
+		if margins[m] {
+			shares = append(shares, fmt.Sprintf("%.0f %%", 100*m))
+		}
+	}
+	text := fmt.Sprintf("prompt tokens within %s, as no answer has told yet", strings.Join(shares, " or "))
+	if f.Total.Answers > 0 {
+		text = fmt.Sprintf("too few answers for a confidence: %s", count(f.Total.Answers))
+		if len(f.Models) > 1 {
+			text = "too few answers of some models for a confidence"
+		}
+	}
+	switch {
+	case f.Total.Bounded == f.Total.Jobs:
+		text += "; completions up to what the requests allow"
+	case f.Total.Completion.Most != nil:
+		text += "; completions up to what the requests or the model allow"
+	default:
+		text += fmt.Sprintf("; nothing bounds the answers to %s (--max-tokens)", plural(f.Total.Jobs-f.Total.Bounded, "prompt"))
+	}
+	return text
+}
+
+func (e *estimate) timeText() string {
+	p := e.pace
+	parts := []string{plural(int64(p.Concurrency), "call") + " at a time"}
+	if p.RPM > 0 {
+		parts = append(parts, fmt.Sprintf("%s requests a minute", trimmed(p.RPM)))
+	}
+	if p.TPM > 0 {
+		parts = append(parts, fmt.Sprintf("%s tokens a minute", trimmed(p.TPM)))
+	}
+	text := strings.Join(parts, ", ")
+	switch {
+	case e.stated:
+		text += ", as the API stated"
+	case p.RPM+p.TPM == 0:
+		text += ", no limit known (--rpm, --tpm)"
+	}
+	if e.foreseen.Time.Likely == nil {
+		text += "; how long an answer takes is not known yet"
+	}
+	return text
+}
+
+// trimmed writes a limit without a fraction that says nothing.
+func trimmed(n float64) string {
+	if n == float64(int64(n)) {
+		return count(int64(n))
+	}
+	return fmt.Sprint(n)
+}
+
+// goodEnough is a spread about what is likely that nobody needs to pay to narrow.
+const goodEnough = 0.05
+
+// surerText says what would narrow the estimate, and at what price.
+func (e *estimate) surerText() string {
+	f := &e.foreseen
+	sample := int64(20 * len(f.Models))
+	switch likely, most := f.Total.Completion.Likely, f.Total.Completion.Most; {
+	case e.sampled != nil && e.sampled.Stop == nil && f.Total.Answers == 0:
+		return "not by a sample: the API reports no usage"
+	case e.sampled != nil && e.sampled.Stop != nil:
+		return ""
+	case likely == nil || most == nil || !f.Total.Sure:
+	case float64(*most-*likely) <= goodEnough*float64(*likely):
+		return ""
+	}
+	if f.Total.Sure {
+		sample = 4 * f.Answers
+	}
+	sample = max(sample, 2*f.Answers)
+	send := min(sample-f.Answers, f.Total.Jobs)
+	if sample >= e.counts.Jobs || send == f.Total.Jobs {
+		return ""
+	}
+	return fmt.Sprintf("--sample %d sends %s and learns from the answers, %s", sample, plural(send, "prompt"), e.mostOf(send))
+}
