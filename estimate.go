@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -244,6 +245,7 @@ func (e *estimate) foretell(ctx context.Context) error {
 	m.factor = promptFactor(m.seen)
 	m.cost = m.prices.Cost(m.bills, m.factor)
 	e.spent = m.cost.Billed().Plus(m.cost.Estimated).Plus(m.cost.GoneEstimated)
+	e.evenOut()
 	e.paceUnder(limits[e.endpointName()])
 	e.foreseen = output.NewForecast(e.backlog, output.Known{Endpoint: e.endpointName(), Prices: m.prices, Seen: m.seen, Bills: m.bills,
 		Counted: e.countedMargin(), Pace: e.pace})
@@ -262,6 +264,19 @@ func (e *estimate) paceUnder(stated store.Limits) {
 		if l.stated > 0 && (*l.own == 0 || float64(l.stated) < *l.own) {
 			*l.own, e.stated = float64(l.stated), true
 		}
+	}
+}
+
+// evenOut: of a large file every prompt was counted by what the sample had told until then, and the sum is better known at its end.
+// Answers that were counted in the same way make up for it by themselves.
+func (e *estimate) evenOut() {
+	if e.counter == nil || e.counts.Pending < e.counts.Jobs || e.counts.PendingTokens == 0 {
+		return
+	}
+	_, likely, _ := e.counter.Interval()
+	for i := range e.backlog {
+		b := &e.backlog[i]
+		b.Tokens = int64(math.Round(float64(b.Tokens) * float64(likely) / float64(e.counts.PendingTokens)))
 	}
 }
 

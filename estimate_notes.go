@@ -175,10 +175,10 @@ func (e *estimate) timeText() string {
 	p := e.pace
 	parts := []string{plural(int64(p.Concurrency), "call") + " at a time"}
 	if p.RPM > 0 {
-		parts = append(parts, fmt.Sprintf("%s requests a minute", trimmed(p.RPM)))
+		parts = append(parts, trimmed(p.RPM, "request")+" a minute")
 	}
 	if p.TPM > 0 {
-		parts = append(parts, fmt.Sprintf("%s tokens a minute", trimmed(p.TPM)))
+		parts = append(parts, trimmed(p.TPM, "token")+" a minute")
 	}
 	text := strings.Join(parts, ", ")
 	switch {
@@ -194,11 +194,11 @@ func (e *estimate) timeText() string {
 }
 
 // trimmed writes a limit without a fraction that says nothing.
-func trimmed(n float64) string {
+func trimmed(n float64, noun string) string {
 	if n == float64(int64(n)) {
-		return count(int64(n))
+		return plural(int64(n), noun)
 	}
-	return fmt.Sprint(n)
+	return fmt.Sprintf("%v %ss", n, noun)
 }
 
 // goodEnough is a spread about what is likely that nobody needs to pay to narrow.
@@ -222,7 +222,11 @@ func (e *estimate) surerText() string {
 	}
 	sample = max(sample, 2*f.Answers)
 	send := min(sample-f.Answers, f.Total.Jobs)
-	if sample >= e.counts.Jobs || send == f.Total.Jobs {
+	if f.Answers == 0 { // of a small file not all of it: that would be the run
+		sample = min(sample, f.Total.Jobs/2)
+		send = sample
+	}
+	if sample == 0 || sample >= e.counts.Jobs || send == f.Total.Jobs {
 		return ""
 	}
 	return fmt.Sprintf("--sample %d sends %s and learns from the answers, %s", sample, plural(send, "prompt"), e.mostOf(send))

@@ -136,29 +136,31 @@ func (e *estimate) largest() []*output.ModelForecast {
 
 // lasting is a duration for people, to two or three digits: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 3 days 4 h.
 func lasting(d time.Duration) string {
-	two := func(large, small time.Duration, name, rest string) string {
-		d = d.Round(small)
-		text := fmt.Sprintf("%d %s", d/large, name)
-		if part := d % large / small; part > 0 {
-			text += fmt.Sprintf(" %d %s", part, rest)
-		}
-		return text
-	}
 	const day = 24 * time.Hour
 	switch {
 	case d == 0:
 		return "0 s"
 	case d < 50*time.Millisecond:
 		return "0.1 s"
-	case d < 10*time.Second:
+	case d.Round(100*time.Millisecond) < 10*time.Second:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d.Round(time.Second) < time.Minute:
 		return fmt.Sprintf("%.0f s", d.Seconds())
 	case d.Round(time.Second) < time.Hour:
-		return two(time.Minute, time.Second, "min", "s")
+		return inTwo(d, time.Minute, time.Second, "min", "s")
 	case d.Round(time.Minute) < day:
-		return two(time.Hour, time.Minute, "h", "min")
+		return inTwo(d, time.Hour, time.Minute, "h", "min")
+	case d.Round(time.Hour) < 2*day:
+		return inTwo(d, day, time.Hour, "day", "h")
 	}
-	text := two(day, time.Hour, "days", "h")
-	return strings.Replace(text+" ", "1 days ", "1 day ", 1)[:len(text)]
+	return inTwo(d, day, time.Hour, "days", "h")
+}
+
+func inTwo(d, large, small time.Duration, name, rest string) string {
+	d = d.Round(small)
+	text := fmt.Sprintf("%d %s", d/large, name)
+	if part := d % large / small; part > 0 {
+		text += fmt.Sprintf(" %d %s", part, rest)
+	}
+	return text
 }

@@ -59,7 +59,7 @@ func (e *estimate) mostOf(prompts int64) string {
 	cost := e.forecast(prompts).Total.Cost
 	switch {
 	case e.free():
-		return "nothing to pay, they are made up"
+		return "nothing to pay"
 	case cost.Most != nil:
 		return "at most about " + cost.Most.Dollars()
 	case cost.Least == nil:
