@@ -30,8 +30,8 @@ job file, so batch run does not send them again, and nor does the same command.
     batch estimate prompts.jsonl --price 0.15,0.60 --rpm 500
     batch estimate prompts.jsonl --sample 20 --max-cost 0.50
 
-Exit codes: 0 said, 2 wrong usage or bad input; with --sample also 4 stopped early, 5 storage, 6 the job file is in use,
-130/143 interrupted.`,
+Exit codes: 0 said, 2 wrong usage or bad input, 5 storage, 6 the job file is in use, 130/143 interrupted; with --sample also 4
+stopped early.`,
 		Flags: append([]cli.Flag{
 			&cli.IntFlag{Name: "sample", Usage: "send `K` prompts and learn from their answers", DefaultText: "none", Category: guess},
 			&cli.BoolFlag{Name: "exact", Usage: "count the tokens of every prompt of a large file, not of a sample of them", Category: guess},

@@ -229,5 +229,5 @@ func (e *estimate) surerText() string {
 	if sample == 0 || sample >= e.counts.Jobs || send == f.Total.Jobs {
 		return ""
 	}
-	return fmt.Sprintf("--sample %d sends %s and learns from the answers, %s", sample, plural(send, "prompt"), e.mostOf(send))
+	return fmt.Sprintf("--sample %d sends %s and learns from the answers, %s", sample, plural(send, "prompt"), e.costOf(send))
 }

@@ -104,11 +104,16 @@ func (e *estimate) table() *guesses {
 	if len(f.Models) == 1 {
 		t.head(named(&f.Total, printable(f.Models[0].Model)))
 	} else {
-		for _, m := range e.largest() {
+		shown := e.largest()
+		for _, m := range shown {
 			t.head(named(m, printable(m.Model)))
 			block(m)
 		}
-		t.head(named(&f.Total, "all "+plural(int64(len(f.Models)), "model")))
+		all := fmt.Sprintf("all %d models", len(f.Models))
+		if len(shown) < len(f.Models) {
+			all += fmt.Sprintf(" (%d shown)", len(shown))
+		}
+		t.head(named(&f.Total, all))
 	}
 	block(&f.Total)
 	guessRow(t, "  time", f.Time.Least, f.Time.Likely, f.Time.Most, lasting)

@@ -6,6 +6,7 @@ import (
 
 	"batch/output"
 	"batch/runner"
+	"batch/runner/tokens"
 )
 
 // sampled is what came of a sample.
@@ -32,8 +33,8 @@ func (e *estimate) send(ctx context.Context) (code int, err error) {
 	if err != nil {
 		return exitError, err
 	}
-	f := e.forecast(pending)
-	e.term.say("plan", nil, "will send %s as a sample: about %s prompt tokens, %s", plural(pending, "prompt"), count(likelyOf(f.Total.Prompt)), e.mostOf(pending))
+	e.term.say("plan", nil, "will send %s as a sample: about %s prompt tokens, %s", plural(pending, "prompt"),
+		count(e.counts.PendingTokens*pending/e.counts.Pending), e.costOf(pending))
 	part := e.drain
 	part.counts.Pending = pending
 	if e.sampled.Summary, err = part.drain(ctx); err != nil {
@@ -47,21 +48,19 @@ func (e *estimate) send(ctx context.Context) (code int, err error) {
 	return e.stopped(), nil
 }
 
-func likelyOf(g output.Guess[int64]) int64 {
-	if g.Likely == nil {
-		return 0
+// costOf says what so many of the pending prompts cost, if they are like the rest.
+func (e *estimate) costOf(prompts int64) string {
+	cost := e.forecast(e.counts.Pending).Total.Cost
+	share := func(m *tokens.Money) string {
+		return (*m / tokens.Money(e.counts.Pending) * tokens.Money(prompts)).Dollars()
 	}
-	return *g.Likely
-}
-
-// mostOf says what so many of the pending prompts cost at most.
-func (e *estimate) mostOf(prompts int64) string {
-	cost := e.forecast(prompts).Total.Cost
 	switch {
 	case e.free():
 		return "nothing to pay"
+	case cost.Likely != nil:
+		return "about " + share(cost.Likely)
 	case cost.Most != nil:
-		return "at most about " + cost.Most.Dollars()
+		return "at most about " + share(cost.Most)
 	case cost.Least == nil:
 		return "price unknown (--price)"
 	}

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"batch/runner/tokens"
+	"batch/store"
 )
 
 // What an estimate says of 10,000 prompts is what comes true: within 5 % for the prompts before anything is sent, and for the rest after
@@ -142,6 +145,30 @@ func (d document) n(path string) float64 {
 		d.t.Errorf("%s is not known", path)
 	}
 	return n
+}
+
+// Of a large file, whose prompts are counted by what was learnt until they came, the sum is the one that is known at the end.
+func TestEstimateEvensOut(t *testing.T) {
+	t.Parallel()
+	e := estimate{drain: drain{counter: tokens.NewCounter(false)}}
+	b := store.Backlog{Model: "gpt-4o"}
+	for i := range 12_000 {
+		text := strings.Repeat("one two three ", 200)
+		if i > 11_000 {
+			text = strings.Repeat("東京と京都 ", 200)
+		}
+		b.Jobs++
+		b.Tokens += e.counter.Count(b.Model, fmt.Appendf(nil, `{"messages":[{"role":"user","content":%q}]}`, text))
+	}
+	e.backlog = []store.Backlog{b}
+	e.counts = store.Counts{Jobs: b.Jobs, Pending: b.Jobs, PendingTokens: b.Tokens}
+	_, likely, _ := e.counter.Interval()
+	if b.Tokens == likely {
+		t.Fatal("nothing to even out")
+	}
+	if e.evenOut(); e.backlog[0].Tokens != likely {
+		t.Errorf("%d tokens, want %d", e.backlog[0].Tokens, likely)
+	}
 }
 
 // Durations are told in units that people think in.
