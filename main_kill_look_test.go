@@ -193,7 +193,7 @@ type resultRow struct {
 	CustomID *string `json:"custom_id"`
 	Prompt   string
 	Content  string
-	Tokens   int64 `json:"total_tokens"`
+	Tokens   int64 `json:"total_tokens"` // 0 where the API did not tell
 }
 
 // lookAtResults: the results file is whole at any moment, in input order, and every answer in it belongs to its prompt.
@@ -234,7 +234,7 @@ func (v *victim) checkRow(row *resultRow) {
 	want, err := v.answer(row.Line)
 	if err != nil {
 		v.t.Error(err)
-	} else if row.Content != want.content || row.Tokens != want.tokens {
+	} else if row.Content != want.content || row.Tokens != want.tokens && !(v.untold && row.Tokens == 0) {
 		v.t.Errorf("line %d: %q, %d tokens\nthe server said %q, %d tokens", row.Line, row.Content, row.Tokens, want.content, want.tokens)
 	}
 }

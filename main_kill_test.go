@@ -38,10 +38,7 @@ func TestKill(t *testing.T) {
 		t.Skip("kills some hundred processes")
 	}
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "batch")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build batch: %v\n%s", err, out)
-	}
+	binary := buildBatch(t)
 	sum := killTally{phases: map[string]int{}}
 	t.Cleanup(func() {
 		sum.report(t)
@@ -71,6 +68,14 @@ func TestKill(t *testing.T) {
 	}
 }
 
+func buildBatch(t *testing.T) string {
+	binary := filepath.Join(t.TempDir(), "batch")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build batch: %v\n%s", err, out)
+	}
+	return binary
+}
+
 // victim is a job file whose runs are killed.
 type victim struct {
 	t      *testing.T
@@ -79,6 +84,7 @@ type victim struct {
 	dir    string
 	wire   *wire
 	flags  []string
+	untold bool // some answers come without their usage
 
 	prompts  []string
 	child    int
@@ -91,7 +97,11 @@ type victim struct {
 }
 
 func newVictim(t *testing.T, binary string, seed uint64) *victim {
-	v := &victim{t: t, seed: seed, binary: binary, dir: t.TempDir(), wire: newWire(t, seed),
+	return newVictimOf(t, binary, seed, newWire(t, seed))
+}
+
+func newVictimOf(t *testing.T, binary string, seed uint64, w *wire) *victim {
+	v := &victim{t: t, seed: seed, binary: binary, dir: t.TempDir(), wire: w,
 		crashes: map[int]*crash{}, saved: map[int]string{}, expected: map[int]*wireAnswer{}}
 	v.tally.phases = map[string]int{}
 	t.Cleanup(func() {

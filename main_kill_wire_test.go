@@ -41,6 +41,7 @@ type wireCall struct {
 	prompt string
 	body   [sha256.Size]byte
 	whole  bool // a completion went out, and nothing cut it on this side
+	spared bool // refused before any work: nobody charges for that
 }
 
 // alarm goes off at the n-th call of a child: when it comes in, or once it was answered.
@@ -52,12 +53,18 @@ type alarm struct {
 }
 
 func newWire(t *testing.T, seed uint64) *wire {
-	faults, err := sim.ParseFaults("500=2%,502=1%,503=0.1%,429=0.1%,408=0.5%,cut=2%,reset=1%,empty=0.5%")
+	return newFaultyWire(t, seed, "500=2%,502=1%,503=0.1%,429=0.1%,408=0.5%,cut=2%,reset=1%,empty=0.5%", false)
+}
+
+// newFaultyWire has the faults of a story; where it ignores keys, it bills what is repeated again.
+func newFaultyWire(t *testing.T, seed uint64, wrong string, ignoreKeys bool) *wire {
+	faults, err := sim.ParseFaults(wrong)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &wire{bodies: map[string][]byte{}}
-	if w.practice, err = sim.New(sim.Options{Seed: seed, Latency: 4 * time.Millisecond, Jitter: 0.9, Faults: faults, APIKey: killKey, Ledger: true}); err != nil {
+	if w.practice, err = sim.New(sim.Options{Seed: seed, Latency: 4 * time.Millisecond, Jitter: 0.9, Faults: faults, APIKey: killKey, Ledger: true,
+		IgnoreKeys: ignoreKeys}); err != nil {
 		t.Fatal(err)
 	}
 	if w.answers, err = sim.New(sim.Options{Seed: seed}); err != nil {
@@ -87,7 +94,7 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	defer func() { w.ring(c.child, true) }() // also after a panic, which is how the practice server cuts an answer
 	w.practice.ServeHTTP(tap, r)
 	w.mu.Lock()
-	c.whole = tap.status == http.StatusOK && tap.bytes > 0
+	c.whole, c.spared = tap.status == http.StatusOK && tap.bytes > 0, tap.status == http.StatusTooManyRequests
 	w.mu.Unlock()
 }
 
@@ -173,8 +180,8 @@ func promptOf(body []byte) string {
 
 // wireAnswer is what a prompt is to be answered with, and what that uses.
 type wireAnswer struct {
-	content string
-	tokens  int64
+	content        string
+	prompt, tokens int64 // of the prompt alone, and all
 }
 
 // answer asks a practice server without faults, with the very bytes that went over the wire.
@@ -200,7 +207,8 @@ func (w *wire) answer(prompt string) (wireAnswer, error) {
 		var piece struct {
 			Choices []struct{ Message, Delta struct{ Content string } }
 			Usage   struct {
-				Total int64 `json:"total_tokens"`
+				Prompt int64 `json:"prompt_tokens"`
+				Total  int64 `json:"total_tokens"`
 			}
 		}
 		if err := json.Unmarshal([]byte(line), &piece); err != nil {
@@ -209,6 +217,7 @@ func (w *wire) answer(prompt string) (wireAnswer, error) {
 		for _, c := range piece.Choices {
 			a.content += c.Message.Content + c.Delta.Content
 		}
+		a.prompt += piece.Usage.Prompt
 		a.tokens += piece.Usage.Total
 	}
 	return a, lines.Err()
