@@ -32,6 +32,16 @@ func newTerminal(w io.Writer) *terminal {
 	return &terminal{w: w, tty: ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb", hide: func() {}}
 }
 
+// width is how many columns a line has; a terminal that does not say has 80.
+func (t *terminal) width() int {
+	if f, ok := t.w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 80
+}
+
 // event is what a program may want to know of a line of speech.
 type event map[string]any
 

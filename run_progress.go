@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -15,6 +17,7 @@ import (
 const (
 	redrawEvery = 500 * time.Millisecond
 	lineEvery   = 10 * time.Second
+	barFrame    = len("   1% ||   ") + 1 // what stands around the bar, and a column that stays free
 )
 
 // progress shows how a run stands: a bar on a terminal, a plain line now and then elsewhere.
@@ -27,7 +30,9 @@ type progress struct {
 	total   int64 // jobs of this run
 	started time.Time
 	bar     *progressbar.ProgressBar
-	rates   rates
+	// barWidth is that of the bar alone: it makes room for words on a narrow terminal.
+	barWidth int
+	rates    rates
 }
 
 func newProgress(t *terminal, r *runner.Runner, before store.Counts, m *money, limit int) *progress {
@@ -38,9 +43,10 @@ func newProgress(t *terminal, r *runner.Runner, before store.Counts, m *money, l
 	}
 	p.rates.add(p.started, 0)
 	if t.tty && !t.json && !t.quiet {
+		p.barWidth = min(max(t.width()/8, 4), 20)
 		// Over the jobs of this run alone: those of earlier ones would spoil the rate.
 		p.bar = progressbar.NewOptions64(p.total, progressbar.OptionSetWriter(t.w), progressbar.OptionSetPredictTime(false),
-			progressbar.OptionSetElapsedTime(false), progressbar.OptionUseANSICodes(true), progressbar.OptionSetWidth(20),
+			progressbar.OptionSetElapsedTime(false), progressbar.OptionUseANSICodes(true), progressbar.OptionSetWidth(p.barWidth),
 			progressbar.OptionThrottle(0), progressbar.OptionSetRenderBlankState(false))
 	}
 	return p
@@ -73,29 +79,30 @@ func (p *progress) draw() {
 	s := p.runner.Progress()
 	finished := s.Done + s.Failed
 	rate := p.rates.add(time.Now(), finished)
-	text := fmt.Sprintf("%s failed, %s", count(s.Failed), perSecond(rate))
 	left := "?"
 	var eta time.Duration
 	if rate > 0 {
 		eta = time.Duration(float64(p.total-finished) / rate * float64(time.Second))
 		left = eta.Round(time.Second).String()
 	}
-	text += fmt.Sprintf(", %s left, %s tokens", left, count(s.PromptTokens+s.AnswerTokens))
+	say := says{{failedFirst, count(s.Failed) + " failed"}, {rateFirst, perSecond(rate)}, {leftFirst, left + " left"},
+		{tokensFirst, count(s.PromptTokens+s.AnswerTokens) + " tokens"}}
 	spent, end := p.cost(s)
 	if p.priced {
-		text += ", " + amount(spent)
+		say = append(say, part{costFirst, amount(spent)})
 		if end > 0 {
-			text += ", in the end about " + end.Dollars()
+			say = append(say, part{costFirst, "in the end about " + end.Dollars()})
 		}
 	}
 	if w := waiting(s); w != "" {
-		text += ", " + w
+		say = append(say, part{waitingFirst, w})
 	}
 	if p.bar != nil {
+		done := fmt.Sprintf("%s/%s", count(finished), count(p.total))
 		p.term.draw(func() {
-			p.bar.Describe(fmt.Sprintf("%s/%s", count(finished), count(p.total)))
+			p.bar.Describe(done)
 			p.bar.Set64(min(finished, p.total))
-			fmt.Fprintf(p.term.w, " %s\x1b[K", text)
+			fmt.Fprintf(p.term.w, " %s\x1b[K", say.within(p.term.width()-len(done)-barFrame-p.barWidth))
 		})
 		return
 	}
@@ -110,7 +117,47 @@ func (p *progress) draw() {
 	if rate > 0 {
 		e["seconds_left"] = eta.Seconds()
 	}
-	p.term.say("progress", e, "%s/%s, %s", count(finished), count(p.total), text)
+	p.term.say("progress", e, "%s/%s, %s", count(finished), count(p.total), say)
+}
+
+// A line that does not fit its terminal is drawn anew below itself every time, so parts of it go: those that come first here.
+const (
+	tokensFirst = iota
+	rateFirst
+	failedFirst
+	leftFirst
+	costFirst
+	waitingFirst
+)
+
+type part struct {
+	goes int
+	text string
+}
+
+// says are the parts of a line.
+type says []part
+
+func (s says) String() string {
+	var words []string
+	for _, p := range s {
+		words = append(words, p.text)
+	}
+	return strings.Join(words, ", ")
+}
+
+// within is as much of the line as has room; what it says is ASCII.
+func (s says) within(room int) string {
+	s = slices.Clone(s)
+	for goes := tokensFirst; goes < waitingFirst && len(s.String()) > room; goes++ {
+		for i := len(s) - 1; i >= 0 && len(s.String()) > room; i-- {
+			if s[i].goes == goes {
+				s = slices.Delete(s, i, i+1)
+			}
+		}
+	}
+	text := s.String()
+	return text[:min(len(text), max(room, 0))]
 }
 
 // cost is what all runs of the job file have cost until now, and what they will have when this one ends, if the rest costs as much a job

@@ -1,0 +1,27 @@
+package main
+
+import "testing"
+
+// A line has what there is room for: money and waits go last, and nothing is drawn beyond the edge.
+func TestProgressWithin(t *testing.T) {
+	line := says{{failedFirst, "0 failed"}, {rateFirst, "33/s"}, {leftFirst, "1m24s left"}, {tokensFirst, "13,086 tokens"},
+		{costFirst, "$0.0053"}, {costFirst, "in the end about $0.065"}, {waitingFirst, "waiting 1s: rate limit"}}
+	for _, c := range []struct {
+		room int
+		want string
+	}{
+		{200, "0 failed, 33/s, 1m24s left, 13,086 tokens, $0.0053, in the end about $0.065, waiting 1s: rate limit"},
+		{90, "0 failed, 33/s, 1m24s left, $0.0053, in the end about $0.065, waiting 1s: rate limit"},
+		{70, "1m24s left, $0.0053, in the end about $0.065, waiting 1s: rate limit"},
+		{60, "$0.0053, in the end about $0.065, waiting 1s: rate limit"},
+		{40, "$0.0053, waiting 1s: rate limit"},
+		{25, "waiting 1s: rate limit"},
+		{10, "waiting 1s"},
+		{0, ""},
+		{-5, ""},
+	} {
+		if got := line.within(c.room); got != c.want {
+			t.Errorf("in %d columns: %q, want %q", c.room, got, c.want)
+		}
+	}
+}
