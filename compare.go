@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"batch/output"
+	"batch/runner/chat"
 	"batch/store"
 )
 
@@ -164,7 +165,7 @@ func newCompared(names [2]string, files [2]*store.Store) (*output.Compared, erro
 
 // readCompared fills in doc and writes it to w: the table row by row, the text or the document when all is counted.
 func readCompared(ctx context.Context, files [2]*store.Store, doc *output.Compared, w io.Writer, cfg compareConfig) error {
-	src, err := store.Compare(ctx, files[0], files[1])
+	src, err := store.Compare(ctx, files[0], files[1], chat.ConversationKey)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"fmt"
+	"errors"
 	"iter"
 	"net/url"
+
+	"github.com/mattn/go-sqlite3"
 )
 
 // MatchedBy is what makes a job of one file that of another.
@@ -16,6 +18,7 @@ const (
 	MatchedNot      MatchedBy = ""
 	MatchedKey      MatchedBy = "key"       // the same request
 	MatchedCustomID MatchedBy = "custom_id" // another request under the same custom_id
+	MatchedMessages MatchedBy = "messages"  // another request with the same messages
 )
 
 // Pair is a job of each of two files; one of them is nil when it is in the other alone. It is good only until the next one.
@@ -32,8 +35,8 @@ type Comparison struct {
 	conn *sql.Conn
 }
 
-// A job is found by its key, one of several with the same key by the order of occurrence; what is left, by its custom_id. The pairs
-// are kept in a temporary file of SQLite, so that files of any size are compared in little memory.
+// A job is found by its key, one of several with the same key by the order of occurrence; what is left, by its custom_id; what is
+// left then, by its messages, so that two models can be compared on the same prompts. The pairs are kept in a temporary file of SQLite, so that files of any size are compared in little memory.
 const pairUp = `
 	BEGIN;
 	CREATE TEMP TABLE pairs (position INTEGER PRIMARY KEY, job INTEGER NOT NULL);
@@ -52,19 +55,49 @@ const pairUp = `
 	      WHERE position IS NOT NULL AND custom_id IS NOT NULL AND id NOT IN (SELECT job FROM temp.pairs)) j
 	  ON j.custom_id = l.custom_id AND j.nth = l.nth
 	ORDER BY 1;
+	CREATE TEMP TABLE said (conversation BLOB NOT NULL, job INTEGER NOT NULL, position INTEGER NOT NULL, b INTEGER NOT NULL)`
+
+// What is left of a and of b, each with a column that says whose it is.
+const leftOver = `
+	SELECT id, position, 0, body FROM main.jobs WHERE position IS NOT NULL AND position NOT IN (SELECT position FROM temp.pairs)
+	UNION ALL
+	SELECT id, position, 1, body FROM b.jobs WHERE position IS NOT NULL AND id NOT IN (SELECT job FROM temp.pairs)`
+
+const pairMessages = `
+	INSERT INTO temp.pairs
+	SELECT l.position, j.job
+	FROM (SELECT conversation, position, row_number() OVER (PARTITION BY conversation ORDER BY position) AS nth FROM temp.said WHERE NOT b) l
+	JOIN (SELECT conversation, job, row_number() OVER (PARTITION BY conversation ORDER BY position) AS nth FROM temp.said WHERE b) j
+	  ON j.conversation = l.conversation AND j.nth = l.nth
+	ORDER BY 1;
+	DROP TABLE temp.said;
 	PRAGMA query_only = 1`
 
-// Compare finds for the jobs of a's input those of b's.
-func Compare(ctx context.Context, a, b *Store) (*Comparison, error) {
+// Compare finds for the jobs of a's input those of b's. conversation computes what the messages of a request are known by; a request
+// that has none is left unpaired.
+func Compare(ctx context.Context, a, b *Store, conversation func(body []byte) ([32]byte, error)) (*Comparison, error) {
 	c := &Comparison{a: a, b: b}
-	if err := c.open(ctx); err != nil {
+	if err := c.open(ctx, conversation); err != nil {
+		err = c.explain(ctx, err)
 		c.Close()
-		return nil, a.explain(fmt.Sprintf("compare %s with", b.Path()), err)
+		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Comparison) open(ctx context.Context) error {
+// explain names the file that is damaged; SQLite does not say which of the two it is.
+func (c *Comparison) explain(ctx context.Context, err error) error {
+	var e sqlite3.Error
+	if errors.As(err, &e) && e.Code == sqlite3.ErrCorrupt && c.conn != nil {
+		var said string
+		if c.conn.QueryRowContext(ctx, "PRAGMA b.quick_check(1)").Scan(&said) != nil || said != "ok" {
+			return c.b.explain("compare", err)
+		}
+	}
+	return c.a.explain("compare", err)
+}
+
+func (c *Comparison) open(ctx context.Context, conversation func(body []byte) ([32]byte, error)) error {
 	var err error
 	if c.db, err = sql.Open("sqlite3", c.a.dsn("mode=rw&_txlock=deferred&_cache_size=-4096")); err != nil {
 		return err
@@ -75,8 +108,43 @@ func (c *Comparison) open(ctx context.Context) error {
 	if _, err := c.conn.ExecContext(ctx, "ATTACH ? AS b", "file:"+url.PathEscape(c.b.path)+"?mode=rw"); err != nil {
 		return err
 	}
-	_, err = c.conn.ExecContext(ctx, pairUp)
+	if _, err := c.conn.ExecContext(ctx, pairUp); err != nil {
+		return err
+	}
+	if err := c.readMessages(ctx, conversation); err != nil {
+		return err
+	}
+	_, err = c.conn.ExecContext(ctx, pairMessages)
 	return err
+}
+
+// readMessages notes the conversations of the jobs that are left over.
+func (c *Comparison) readMessages(ctx context.Context, conversation func(body []byte) ([32]byte, error)) error {
+	insert, err := c.conn.PrepareContext(ctx, "INSERT INTO temp.said VALUES (?, ?, ?, ?)")
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	rows, err := c.conn.QueryContext(ctx, leftOver)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var id, position, side int64
+	var body sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&id, &position, &side, &body); err != nil {
+			return err
+		}
+		said, err := conversation(body)
+		if err != nil {
+			continue
+		}
+		if _, err := insert.ExecContext(ctx, said[:], id, position, side); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // Close ends the picture.
@@ -87,11 +155,22 @@ func (c *Comparison) Close() error {
 	return c.db.Close()
 }
 
+// matchedBy says what made two jobs a pair: the first of all that could have, since each leaves no such pair over.
+func matchedBy(a, b *Row) MatchedBy {
+	switch {
+	case bytes.Equal(a.Key, b.Key):
+		return MatchedKey
+	case a.HasCustomID && b.HasCustomID && a.CustomID == b.CustomID:
+		return MatchedCustomID
+	}
+	return MatchedMessages
+}
+
 // Pairs yields the jobs of a's input in its order, each with that of b, then those that are in b's input alone.
 func (c *Comparison) Pairs(ctx context.Context) iter.Seq2[*Pair, error] {
 	return func(yield func(*Pair, error) bool) {
 		if err := c.pairs(ctx, yield); err != nil {
-			yield(nil, c.a.explain("compare", err))
+			yield(nil, c.explain(ctx, err))
 		}
 	}
 }
@@ -136,10 +215,7 @@ func (c *Comparison) pairs(ctx context.Context, yield func(*Pair, error) bool) e
 		pair.B, pair.By = nil, MatchedNot
 		matched := right.position == left.position
 		if matched {
-			pair.B, pair.By = &right.Row, MatchedCustomID
-			if bytes.Equal(left.Row.Key, right.Row.Key) {
-				pair.By = MatchedKey
-			}
+			pair.B, pair.By = &right.Row, matchedBy(&left.Row, &right.Row)
 		}
 		if !yield(&pair, nil) {
 			return nil

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,8 +26,16 @@ func told(p *Pair) string {
 	return strings.TrimSpace(line(p.A) + " " + line(p.B) + " " + string(p.By))
 }
 
+// conversation takes two letters for the same messages when they are the same but for their case.
+func conversation(body []byte) ([32]byte, error) {
+	if strings.Contains(string(body), "silent") {
+		return [32]byte{}, errors.New("no messages")
+	}
+	return sha256.Sum256(bytes.ToLower(body)), nil
+}
+
 func compared(t fatal, a, b *Store) []string {
-	c, err := Compare(ctx, a, b)
+	c, err := Compare(ctx, a, b, conversation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +61,11 @@ func TestCompare(t *testing.T) {
 		{"the same line twice", []string{"x", "y", "x", "x"}, []string{"x", "x", "y"}, []string{"1 1 key", "2 3 key", "3 2 key", "4 -"}},
 		{"changed under its id", []string{"r1=x", "r2=y"}, []string{"r2=Y", "r1=x"}, []string{"1 2 key", "2 1 custom_id"}},
 		{"the key outranks the id", []string{"r1=x", "r2=y"}, []string{"r2=x", "r1=y"}, []string{"1 1 key", "2 2 key"}},
-		{"no ids to go by", []string{"x", "r2=y"}, []string{"X", "Y"}, []string{"1 -", "2 -", "- 1", "- 2"}},
+		{"no ids to go by", []string{"x", "r2=y"}, []string{"Y", "X"}, []string{"1 2 messages", "2 1 messages"}},
+		{"the id outranks the messages", []string{"r1=x", "r2=y"}, []string{"r2=X", "r1=Y"}, []string{"1 2 custom_id", "2 1 custom_id"}},
+		{"the key outranks the messages", []string{"x", "X", "x"}, []string{"X", "X", "x"}, []string{"1 3 key", "2 1 key", "3 2 messages"}},
+		{"the same messages twice", []string{"x", "x", "x"}, []string{"X", "q", "X"}, []string{"1 1 messages", "2 3 messages", "3 -", "- 2"}},
+		{"no messages", []string{"r1=silent", "silently"}, []string{"r2=SILENT silent", "silent Silent"}, []string{"1 -", "2 -", "- 1", "- 2"}},
 		{"nothing in common", []string{"r1=x"}, []string{"r2=y"}, []string{"1 -", "- 1"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -75,7 +90,7 @@ func TestCompareAnswers(t *testing.T) {
 	drain(t, a)
 	mustTurn(t, b, 0, answer(mustTurn(t, b, 1).Claims[0], "another answer"))
 	mustImport(t, a, "y", "z")
-	c, err := Compare(ctx, a, b)
+	c, err := Compare(ctx, a, b, conversation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +121,7 @@ func TestCompareAnswers(t *testing.T) {
 // The pairs are those of a plain search in Go.
 func TestComparePairs(t *testing.T) {
 	dir, n := t.TempDir(), 0
-	specs := rapid.SliceOfN(rapid.SampledFrom([]string{"x", "y", "z", "r1=x", "r1=y", "r2=x", "r2=z", "r3=w"}), 1, 8)
+	specs := rapid.SliceOfN(rapid.SampledFrom([]string{"x", "y", "z", "X", "Z", "r1=x", "r1=Y", "r2=x", "r2=z", "r3=w"}), 1, 8)
 	rapid.Check(t, func(rt *rapid.T) {
 		var files [2]*Store
 		var lines [2][]string
@@ -131,13 +146,16 @@ func TestComparePairs(t *testing.T) {
 
 func pairedInGo(a, b []string) []string {
 	pairs, taken := make([]string, len(a)), make([]bool, len(b))
-	for _, by := range []MatchedBy{MatchedKey, MatchedCustomID} {
+	for _, by := range []MatchedBy{MatchedKey, MatchedCustomID, MatchedMessages} {
 		for i, left := range a {
 			for j, right := range b {
 				l, r := job(1, left), job(1, right)
 				same := l.Key == r.Key
-				if by == MatchedCustomID {
+				switch by {
+				case MatchedCustomID:
 					same = l.HasCustomID && r.HasCustomID && l.CustomID == r.CustomID
+				case MatchedMessages:
+					same = bytes.EqualFold(l.Body, r.Body)
 				}
 				if pairs[i] == "" && !taken[j] && same {
 					pairs[i], taken[j] = fmt.Sprint(i+1, " ", j+1, " ", by), true
@@ -162,7 +180,7 @@ func TestCompareStops(t *testing.T) {
 	a, b := open(t), open(t)
 	mustImport(t, a, "x", "y")
 	mustImport(t, b, "x", "z")
-	c, err := Compare(ctx, a, b)
+	c, err := Compare(ctx, a, b, conversation)
 	if err != nil {
 		t.Fatal(err)
 	}

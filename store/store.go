@@ -353,10 +353,13 @@ func (s *Store) removeFiles() {
 func (s *Store) explain(op string, err error) error {
 	name := filepath.Base(s.path)
 	var newer *VersionError
+	var said *fileError
 	var e sqlite3.Error
 	switch {
+	case errors.As(err, &said): // by a step within this one
+		return err
 	case errors.Is(err, ErrNotJobFile), errors.Is(err, ErrDamaged), errors.As(err, &newer):
-		return fmt.Errorf("%s: %w", s.path, err)
+		return &fileError{s.path, err}
 	case errors.Is(err, context.Canceled):
 		return err
 	case !errors.As(err, &e):
@@ -364,9 +367,9 @@ func (s *Store) explain(op string, err error) error {
 	}
 	switch e.Code {
 	case sqlite3.ErrNotADB:
-		return fmt.Errorf("%s: %w", s.path, ErrNotJobFile)
+		return &fileError{s.path, ErrNotJobFile}
 	case sqlite3.ErrCorrupt:
-		return fmt.Errorf("%s: %w: %w", s.path, ErrDamaged, err)
+		return &fileError{s.path, fmt.Errorf("%w: %w", ErrDamaged, err)}
 	case sqlite3.ErrFull:
 		err = fmt.Errorf("the disk is full: %w", err)
 	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
@@ -376,6 +379,15 @@ func (s *Store) explain(op string, err error) error {
 	}
 	return &Failure{op + " " + name, err}
 }
+
+// fileError says what is wrong with a job file as a whole. It names the file, so nobody needs to name it again.
+type fileError struct {
+	path string
+	err  error
+}
+
+func (e *fileError) Error() string { return e.path + ": " + e.err.Error() }
+func (e *fileError) Unwrap() error { return e.err }
 
 // transact runs fn in one write transaction. It ignores a cancelled ctx: what was paid for must still be saved, and the
 // driver would refuse. A failed COMMIT may have committed all the same; the caller must stop and read again.

@@ -12,7 +12,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-var errNotRequest = errors.New("request key: body is not a JSON object")
+var (
+	errNotRequest = errors.New("request key: body is not a JSON object")
+	errNoMessages = errors.New("request key: body has no messages")
+)
 
 // Key is what a request is known by: the SHA-256 of its canonical form. Two bodies have the same key when they ask
 // for the same, however they are written:
@@ -35,6 +38,42 @@ func Key(body []byte) ([32]byte, error) {
 		return [32]byte{}, errNotRequest
 	}
 	return sha256.Sum256(c.out), nil
+}
+
+// ConversationKey is what the messages of a request are known by, whichever model is asked and with whatever parameters: the SHA-256
+// of their canonical form. A body without messages has no conversation, which is an error, as is what is not a JSON object.
+func ConversationKey(body []byte) ([32]byte, error) {
+	c := canonicals.Get().(*canonical)
+	defer c.done()
+	w := walk(body)
+	defer w.done()
+	if !w.open('{') {
+		return [32]byte{}, errNotRequest
+	}
+	found := false
+	for w.more() {
+		c.text(w.value())
+		messages := string(c.out) == `"messages"`
+		c.out = c.out[:0]
+		if !messages {
+			w.value()
+			continue
+		}
+		c.messages(w)
+		found = true
+		break
+	}
+	sum := sha256.Sum256(c.out)
+	for w.more() {
+		w.value()
+	}
+	if !w.end() {
+		return [32]byte{}, errNotRequest
+	}
+	if !found {
+		return [32]byte{}, errNoMessages
+	}
+	return sum, nil
 }
 
 // keepCanonical bounds the buffers that wait in the pool for the next body.

@@ -73,6 +73,43 @@ func TestKeyNeedsAnObject(t *testing.T) {
 	}
 }
 
+func TestConversationKey(t *testing.T) {
+	conversation := func(body string) string {
+		k, err := ConversationKey([]byte(body))
+		if err != nil {
+			return err.Error()
+		}
+		return string(k[:])
+	}
+	const body = `{"model":"m","messages":[{"role":"user","content":"Löss \n"}],"temperature":0}`
+	for name, other := range map[string]string{
+		"another model":         `{"model":"M","messages":[{"role":"user","content":"Löss \n"}],"temperature":0}`,
+		"other parameters":      `{"max_tokens":7,"messages":[{"role":"user","content":"Löss \n"}],"seed":[{"messages":[]}]}`,
+		"nothing else":          `{"messages":[{"role":"user","content":"Löss \n"}]}`,
+		"spelled in other ways": "{\"m\\u0065ssages\" : [ {\"content\": \"L\\u00f6ss \\u000a\", \"role\":\"user\"} ]}\n",
+	} {
+		if conversation(other) != conversation(body) {
+			t.Errorf("%s: the conversation changed", name)
+		}
+	}
+	seen := map[string]string{}
+	for _, b := range []string{
+		body, `{"messages":[]}`, `{"messages":null}`, `{"messages":[{"role":"system","content":"Löss \n"}]}`,
+		`{"messages":[{"role":"user","content":"Löss  \n"}]}`, `{"messages":[{"role":"user","content":"Löss \n"},{"role":"user","content":"b"}]}`,
+	} {
+		k := conversation(b)
+		if other, ok := seen[k]; ok || len(k) != 32 {
+			t.Errorf("%q: one conversation for %s and %s", k, other, b)
+		}
+		seen[k] = b
+	}
+	for _, b := range []string{``, `{}`, `[]`, `{"model":"m"}`, `{"messages":[}`, `{"messages":[]`, `{"messages":[]}{}`, `{"messages":[],"a"}`} {
+		if k := conversation(b); len(k) == 32 {
+			t.Errorf("%s has a conversation", b)
+		}
+	}
+}
+
 // spelled writes a generated value in a way of its own: other white space, other escapes, other member order where
 // the key does not see it.
 type spelled struct {
