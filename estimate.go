@@ -129,6 +129,9 @@ func (e *estimate) do(ctx context.Context) (err error) {
 	if err := e.prepare(ctx); err != nil {
 		return err
 	}
+	if err := e.readBudget(); err != nil {
+		return err
+	}
 	if err := e.readMoney(ctx); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type sampled struct {
 
 // send sends the prompts of the sample that have no answer yet, as a run would. The code says how that ended.
 func (e *estimate) send(ctx context.Context) (code int, err error) {
-	if err := e.keepPrices(ctx); err != nil {
+	if err := e.keepMoney(ctx); err != nil {
 		return exitError, err
 	}
 	pending, err := e.store.Choose(ctx, e.sample)

@@ -158,7 +158,8 @@ func exportCommand(c *command) *cli.Command {
 		Name:      "export",
 		Usage:     "write the results of a job file again, in any format",
 		ArgsUsage: "prompts.batch.db",
-		Description: `Writes results, errors and usage totals of a job file, in input order, also while a run is on. Nothing is sent.
+		Description: `Writes results, errors and usage totals of a job file, in input order, also while a run is on. Nothing is sent. Prices that
+are given here are kept in the job file, as those of a run are; a report can try others.
 
     batch export prompts.batch.db -o answers.csv
     batch export prompts.batch.db --shape chat -o train.jsonl
@@ -189,6 +190,9 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 	defer st.Close()
 	if err := keepPrices(ctx.Context, st, prices); err != nil {
 		return err
+	}
+	if prices.given() {
+		c.term.say("kept", event{"flags": []string{"prices"}}, "these prices are kept in the job file")
 	}
 	files, opt, err := cfg.resolve(ctx.Context, st, c.stdout)
 	if err != nil {

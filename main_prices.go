@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,8 +41,10 @@ func readPriceConfig(ctx *cli.Context) (priceConfig, error) {
 	cfg := priceConfig{fileName: ctx.String("prices"), provider: ctx.String("price-provider")}
 	text := ctx.String("price")
 	cfg.forget = ctx.IsSet("price") && text == "" || ctx.IsSet("prices") && cfg.fileName == ""
-	if text != "" && cfg.fileName != "" {
-		return cfg, usage(errors.New("--price and --prices exclude each other"), "leave one of them off")
+	for _, other := range []struct{ flag, value string }{{"--prices", cfg.fileName}, {"--price-provider", cfg.provider}} {
+		if text != "" && other.value != "" {
+			return cfg, usage(fmt.Errorf("--price and %s exclude each other", other.flag), "leave one of them off")
+		}
 	}
 	var err error
 	if text != "" {
@@ -52,7 +55,11 @@ func readPriceConfig(ctx *cli.Context) (priceConfig, error) {
 	if cfg.fileName != "" {
 		data, err := os.ReadFile(cfg.fileName)
 		if err != nil {
-			return cfg, readError(err)
+			var p *fs.PathError
+			if errors.As(err, &p) {
+				err = p.Err
+			}
+			return cfg, usage(fmt.Errorf("%s: %w", shellQuote(cfg.fileName), err), "check the name of the price file")
 		}
 		if cfg.file, err = tokens.ParsePriceFile(printable(filepath.Base(cfg.fileName)), data); err != nil {
 			return cfg, usage(err, "%s", priceHint(err))
@@ -76,9 +83,8 @@ func (cfg *priceConfig) given() bool {
 }
 
 // inForce is what the prices of a job file become: those that the flags name, else those that were given to an earlier run, else
-// the built-in ones. Prices of other endpoints stay. A model that the flags should know and do not is an error.
-func (cfg *priceConfig) inForce(kept []store.Price, endpoint string, models []string) ([]store.Price, error) {
-	var all []store.Price
+// the built-in ones. Prices of other endpoints stay. Models that the flags should know and do not come second; their price is unknown.
+func (cfg *priceConfig) inForce(kept []store.Price, endpoint string, models []string) (all []store.Price, missing []string) {
 	givenBefore := map[string][]store.Price{}
 	for _, p := range kept {
 		switch {
@@ -112,21 +118,27 @@ func (cfg *priceConfig) inForce(kept []store.Price, endpoint string, models []st
 			continue
 		}
 		price = tokens.Builtin(provider, model)
-		if price == nil && cfg.file != nil {
-			return nil, usage(fmt.Errorf("%s has no price of model %q", shellQuote(cfg.fileName), printable(model)), "add it there, or give one price for all models with --price IN,OUT")
-		}
-		if price == nil && cfg.provider != "" {
-			return nil, usage(fmt.Errorf("no price of model %q is built in for %s", printable(model), cfg.provider), "give it with --price IN,OUT")
+		if price == nil && (cfg.file != nil || cfg.provider != "") {
+			missing = append(missing, model)
 		}
 		all = append(all, priceRows(price, endpoint, model, cfg.provider != "")...)
 	}
 	slices.SortFunc(all, func(a, b store.Price) int {
 		return cmp.Or(cmp.Compare(a.Endpoint, b.Endpoint), cmp.Compare(a.Model, b.Model), cmp.Compare(a.Above, b.Above))
 	})
-	return all, nil
+	return all, missing
 }
 
-// inForceEverywhere is inForce for every endpoint that a job file was drained at.
+// unpriced is the error of a model that the flags should know and do not.
+func (cfg *priceConfig) unpriced(model string) error {
+	if cfg.file != nil {
+		return usage(fmt.Errorf("%s has no price of model %q", shellQuote(cfg.fileName), printable(model)), "it takes input_cost_per_token and output_cost_per_token; or give one price for all models with --price IN,OUT")
+	}
+	return usage(fmt.Errorf("no price of model %q is built in for %s", printable(model), cfg.provider), "give it with --price IN,OUT")
+}
+
+// inForceEverywhere is inForce for every endpoint that a job file was drained at, where nothing is about to be sent: what is not known
+// there is unknown, and no error.
 func (cfg *priceConfig) inForceEverywhere(ctx context.Context, v *store.View) ([]store.Price, error) {
 	rows, err := v.Prices(ctx)
 	if err != nil || !cfg.given() {
@@ -136,19 +148,12 @@ func (cfg *priceConfig) inForceEverywhere(ctx context.Context, v *store.View) ([
 	if err != nil {
 		return nil, err
 	}
-	bills, err := v.Bills(ctx)
+	endpoints, err := v.RunEndpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var done []string
-	for _, b := range bills {
-		if slices.Contains(done, b.Endpoint) {
-			continue
-		}
-		done = append(done, b.Endpoint)
-		if rows, err = cfg.inForce(rows, b.Endpoint, models); err != nil {
-			return nil, err
-		}
+	for _, endpoint := range endpoints {
+		rows, _ = cfg.inForce(rows, endpoint, models)
 	}
 	return rows, nil
 }
@@ -178,6 +183,19 @@ func describePrice(p *tokens.Price) string {
 		text += fmt.Sprintf(", more above %s prompt tokens", count(p.Rates[1].Above))
 	}
 	return text + " (" + printable(p.Source) + ")"
+}
+
+// priceEvent is a price for programs, in dollars for a million tokens; null where it is unknown.
+func priceEvent(model string, p *tokens.Price) event {
+	e := event{"model": nil, "price": nil}
+	if model != "" {
+		e["model"] = model
+	}
+	if p != nil {
+		r := p.Rates[0]
+		e["price"] = map[string]any{"input": r.Input * 1e6, "output": r.Output * 1e6, "cached": r.Cached * 1e6, "source": p.Source}
+	}
+	return e
 }
 
 func perMillion(m tokens.Money) string { return "$" + (m * 1e6).String() }

@@ -277,18 +277,21 @@ type drain struct {
 	cfg        runConfig
 	interrupts *interrupts
 
-	endpoint  chat.Endpoint
-	simulated bool // the job file holds made-up answers
-	store     *store.Store
-	settings  map[string]string
-	fills     fillIns // in force: given, or kept from an earlier run
-	imported  bool    // the input was read, and may have changed jobs
-	counts    store.Counts
-	backlog   []store.Backlog
-	counter   *tokens.Counter // counted the prompts; nil when they were not read anew
-	money     money
-	files     output.Files
-	outOpt    output.Options
+	endpoint   chat.Endpoint
+	simulated  bool // the job file holds made-up answers
+	store      *store.Store
+	settings   map[string]string
+	fills      fillIns // in force: given, or kept from an earlier run
+	imported   bool    // the input was read, and may have changed jobs
+	counts     store.Counts
+	backlog    []store.Backlog
+	counter    *tokens.Counter // counted the prompts; nil when they were not read anew
+	money      money
+	limits     limits    // the budget in force
+	raised     flagValue // the limit that would be enough for the rest, once the budget is reached
+	budgetText budgetConfig
+	files      output.Files
+	outOpt     output.Options
 }
 
 // do is the run from reading to reporting.
@@ -320,6 +323,9 @@ func (d *drain) do(ctx context.Context) (err error) {
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
+	if err := d.readBudget(); err != nil {
+		return err
+	}
 	if err := d.readMoney(ctx); err != nil {
 		return err
 	}
@@ -334,7 +340,7 @@ func (d *drain) do(ctx context.Context) (err error) {
 		return err
 	}
 	keep = true
-	if err := d.keepPrices(ctx); err != nil {
+	if err := d.keepMoney(ctx); err != nil {
 		return err
 	}
 	d.sayPlan()

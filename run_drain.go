@@ -87,7 +87,7 @@ const pricesNamed = 5
 // sayPrices tells what the models that are about to be called cost, and how we know.
 func (d *drain) sayPrices() {
 	if p := d.money.prices.Of(d.endpointName(), ""); p != nil && len(d.backlog) > 0 {
-		d.term.say("price", event{"price": describePrice(p)}, "price: %s", describePrice(p))
+		d.term.say("price", priceEvent("", p), "price: %s", describePrice(p))
 		return
 	}
 	for i, b := range d.backlog {
@@ -103,7 +103,7 @@ func (d *drain) sayPrices() {
 		case len(d.money.prices) == 0:
 			return // the plan says so
 		}
-		d.term.say("price", event{"model": b.Model, "price": text}, "price of %s: %s", printable(b.Model), text)
+		d.term.say("price", priceEvent(b.Model, p), "price of %s: %s", printable(b.Model), text)
 	}
 }
 
@@ -296,8 +296,17 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 	c := d.counts
 	if sum.Stop != nil && sum.Stop.Cause != runner.Interrupt {
 		reason, hint := d.explainStop(sum.Stop)
-		d.term.warn("stopped", event{"cause": sum.Stop.Cause, "status": sum.Stop.Status, "type": printable(sum.Stop.Type),
-			"code": printable(sum.Stop.Code), "message": printable(sum.Stop.Message), "hint": hint}, "stopped: %s", reason)
+		e := event{"cause": sum.Stop.Cause, "status": sum.Stop.Status, "type": printable(sum.Stop.Type),
+			"code": printable(sum.Stop.Code), "message": printable(sum.Stop.Message)}
+		if sum.Stop.Cause == runner.BudgetReached {
+			var err error
+			if d.raised, err = d.enough(ctx); err == nil {
+				hint = fmt.Sprintf("--%s %s is enough for all that is left; nothing was marked failed", d.raised.flag, d.raised.value)
+				e["enough"] = map[string]string{d.raised.flag: d.raised.value}
+			}
+		}
+		e["hint"] = hint
+		d.term.warn("stopped", e, "stopped: %s", reason)
 		if hint != "" && !d.term.json {
 			d.term.write("", nil, "batch: hint: "+hint)
 		}
@@ -321,6 +330,7 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 		e["files"] = writtenPaths(rep)
 		e["finish_reasons"] = rep.Finish
 		e["damaged"] = rep.Damaged
+		e["cost"], e["estimated_cost"], e["possibly_spent"] = exactly(rep.Cost.Billed()), exactly(rep.Cost.Estimated.Plus(rep.Cost.GoneEstimated)), exactly(rep.Cost.Lost)
 	}
 	if left > 0 {
 		e["next"] = d.resumeCommand()
@@ -356,6 +366,9 @@ func (d *drain) resumeCommand() string {
 			}
 		}
 	}
+	if d.raised.flag != "" {
+		args = append(d.withoutRaised(args), "--"+d.raised.flag, d.raised.value)
+	}
 	for i, word := range args {
 		switch name := flagName(word); {
 		case name == "accept-changes" && strings.HasPrefix(word, "-"):
@@ -369,6 +382,21 @@ func (d *drain) resumeCommand() string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// withoutRaised is args without the flag that is raised.
+func (d *drain) withoutRaised(args []string) []string {
+	var kept []string
+	for i := 0; i < len(args); i++ {
+		switch {
+		case args[i] == "--"+d.raised.flag || args[i] == "-"+d.raised.flag:
+			i++ // its value
+		case strings.HasPrefix(args[i], "-") && flagName(args[i]) == d.raised.flag:
+		default:
+			kept = append(kept, args[i])
+		}
+	}
+	return kept
 }
 
 // hideSecret takes the value out of a header that bears a key: what is printed ends up in logs.
@@ -427,7 +455,7 @@ func (d *drain) explainStop(s *runner.Stop) (reason, hint string) {
 		}
 		return said, hint
 	case runner.BudgetReached:
-		return "the budget is reached: " + said, "raise it to go on; nothing was marked failed"
+		return "the budget is reached: " + said, ""
 	case runner.KeyReused:
 		return "the API holds another request under one of our idempotency keys: " + said, "this should not happen; please report it, with the version of batch; nothing was marked failed"
 	case runner.SameFailure:

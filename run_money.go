@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -17,35 +19,80 @@ import (
 
 func budgetFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "max-cost", Usage: "stop before all runs of this job file together can cost more than so many `DOLLARS` (exit 4)", DefaultText: "none", Category: moneyFlags},
-		&cli.Int64Flag{Name: "max-tokens-total", Usage: "stop before all runs of this job file together can use more than `N` tokens (exit 4)", DefaultText: "none", Category: moneyFlags},
+		&cli.StringFlag{Name: flagMaxCost, Usage: "stop before all runs of this job file together can cost more than so many `DOLLARS` (exit 4)", DefaultText: "none", Category: moneyFlags},
+		&cli.StringFlag{Name: flagMaxTokens, Usage: "stop before all runs of this job file together can use more than `N` tokens (exit 4)", DefaultText: "none", Category: moneyFlags},
 	}
 }
 
-// budgetConfig is what the flags say of limits over all runs of the job file; 0 is none.
-type budgetConfig struct {
+const (
+	flagMaxCost   = "max-cost"
+	flagMaxTokens = "max-tokens-total"
+)
+
+// budgetConfig is what the flags say of limits over all runs of the job file, each as it was written; an empty one that is there takes
+// back what an earlier run kept.
+type budgetConfig map[string]string
+
+// settingBudget begins the names under which limits are kept in the job file.
+const settingBudget = "budget."
+
+// limits are the budget in numbers; 0 is none.
+type limits struct {
 	cost   tokens.Money
 	tokens int64
 }
 
-func (b budgetConfig) set() bool { return b != budgetConfig{} }
+func (l limits) set() bool { return l != limits{} }
 
 func readBudgetConfig(ctx *cli.Context) (budgetConfig, error) {
-	b := budgetConfig{tokens: ctx.Int64("max-tokens-total")}
-	if ctx.IsSet("max-tokens-total") && b.tokens < 1 {
-		return b, usage(fmt.Errorf("--max-tokens-total %d: it must be at least 1", b.tokens), "leave it off for no limit")
+	b := budgetConfig{}
+	for _, flag := range []string{flagMaxCost, flagMaxTokens} {
+		if ctx.IsSet(flag) {
+			b[flag] = ctx.String(flag)
+		}
 	}
-	if !ctx.IsSet("max-cost") {
-		return b, nil
+	_, err := b.limits()
+	return b, err
+}
+
+func (b budgetConfig) limits() (l limits, err error) {
+	if text := b[flagMaxCost]; text != "" {
+		if l.cost, err = tokens.ParseMoney(text); err != nil {
+			return l, usage(fmt.Errorf("--max-cost: %w", err), "%s", priceHint(err))
+		}
+		if l.cost == 0 {
+			return l, usage(errors.New("--max-cost 0: it must be more than 0"), "leave it off for no limit; to send nothing: --dry-run")
+		}
+	}
+	if text := b[flagMaxTokens]; text != "" {
+		if l.tokens, err = strconv.ParseInt(text, 10, 64); err != nil || l.tokens < 1 {
+			return l, usage(fmt.Errorf("--max-tokens-total %q: it is not a number of at least 1", text), "leave it off for no limit")
+		}
+	}
+	return l, nil
+}
+
+// readBudget finds the limits in force: given now, or kept from an earlier run, which is said.
+func (d *drain) readBudget() error {
+	d.budgetText = budgetConfig{}
+	var kept []string
+	for _, flag := range []string{flagMaxCost, flagMaxTokens} {
+		text, given := d.cfg.budget[flag]
+		if !given {
+			if text = d.settings[settingBudget+flag]; text != "" {
+				kept = append(kept, "--"+flag+" "+printable(text))
+			}
+		}
+		if text != "" {
+			d.budgetText[flag] = text
+		}
+	}
+	if len(kept) > 0 {
+		d.term.say("kept", event{"flags": kept}, "using %s of the earlier run", strings.Join(kept, ", "))
 	}
 	var err error
-	if b.cost, err = tokens.ParseMoney(ctx.String("max-cost")); err != nil {
-		return b, usage(fmt.Errorf("--max-cost: %w", err), "%s", priceHint(err))
-	}
-	if b.cost == 0 {
-		return b, usage(errors.New("--max-cost 0: it must be more than 0"), "leave it off for no limit; to send nothing: --dry-run")
-	}
-	return b, nil
+	d.limits, err = d.budgetText.limits()
+	return err
 }
 
 // money is what is known of prices and of what was spent before the run.
@@ -89,15 +136,16 @@ func (d *drain) readMoney(ctx context.Context) error {
 		}
 	}
 	m := &d.money
-	if m.rows, err = d.cfg.prices.inForce(kept, d.endpointName(), models); err != nil {
-		return err
+	var missing []string
+	if m.rows, missing = d.cfg.prices.inForce(kept, d.endpointName(), models); len(missing) > 0 {
+		return d.cfg.prices.unpriced(missing[0])
 	}
 	m.prices = output.NewPrices(m.rows)
 	if m.seen, err = v.Seen(ctx); err != nil {
 		return err
 	}
 	m.factor = promptFactor(m.seen)
-	if len(m.rows) == 0 && !d.cfg.budget.set() {
+	if len(m.rows) == 0 && !d.limits.set() {
 		return nil
 	}
 	if m.bills, err = v.Bills(ctx); err != nil {
@@ -105,6 +153,43 @@ func (d *drain) readMoney(ctx context.Context) error {
 	}
 	m.cost = m.prices.Cost(m.bills, m.factor)
 	return nil
+}
+
+// enough is the budget that would do for all that is left, as flag and value: what was spent and the worst case of the rest, rounded up
+// to two digits.
+func (d *drain) enough(ctx context.Context) (flagValue, error) {
+	if err := d.readStanding(ctx); err != nil {
+		return flagValue{}, err
+	}
+	if err := d.readMoney(ctx); err != nil {
+		return flagValue{}, err
+	}
+	b := d.budget()
+	for _, left := range d.backlog {
+		price := d.money.prices.Of(d.endpointName(), left.Model)
+		prompt := left.Tokens*d.money.factor/1000 + left.Jobs
+		completion := left.Most
+		if price != nil {
+			completion += (left.Jobs - left.Bounded) * price.Largest
+			b.Cost = b.Cost.Plus(price.Worst(prompt, completion))
+		}
+		b.Tokens += prompt + completion
+	}
+	if d.limits.tokens > 0 && (d.limits.cost == 0 || b.Tokens > d.limits.tokens) {
+		return flagValue{flagMaxTokens, fmt.Sprint(roundUp(b.Tokens))}, nil
+	}
+	return flagValue{flagMaxCost, tokens.Money(roundUp(int64(b.Cost))).String()}, nil
+}
+
+type flagValue struct{ flag, value string }
+
+// roundUp keeps two digits.
+func roundUp(n int64) int64 {
+	unit := int64(1)
+	for n/unit >= 100 {
+		unit *= 10
+	}
+	return (n + unit - 1) / unit * unit
 }
 
 // forecast is what the pending jobs will use and cost; so many of them, or all.
@@ -154,8 +239,12 @@ func promptFactor(seen []store.Seen) int64 {
 	return max(highest, leastFactor)
 }
 
-// keepPrices writes the prices in force to the job file.
-func (d *drain) keepPrices(ctx context.Context) error {
+// keepMoney writes the prices and the limits in force to the job file.
+func (d *drain) keepMoney(ctx context.Context) error {
+	if err := d.store.SetSettings(ctx, map[string]string{
+		settingBudget + flagMaxCost: d.budgetText[flagMaxCost], settingBudget + flagMaxTokens: d.budgetText[flagMaxTokens]}); err != nil {
+		return err
+	}
 	if d.money.prices == nil {
 		return nil
 	}
@@ -165,16 +254,16 @@ func (d *drain) keepPrices(ctx context.Context) error {
 // checkBudget refuses a limit that could not be kept: without a price there is no cost, and without a bound on the answer no worst
 // case to reserve.
 func (d *drain) checkBudget() error {
-	if !d.cfg.budget.set() || d.counts.Pending == 0 {
+	if !d.limits.set() || d.counts.Pending == 0 {
 		return nil
 	}
 	flag := "--max-tokens-total"
-	if d.cfg.budget.cost > 0 {
+	if d.limits.cost > 0 {
 		flag = "--max-cost"
 	}
 	for _, b := range d.backlog {
 		price := d.money.prices.Of(d.endpointName(), b.Model)
-		if price == nil && d.cfg.budget.cost > 0 {
+		if price == nil && d.limits.cost > 0 {
 			return usage(fmt.Errorf("--max-cost: the price of model %q is unknown", printable(b.Model)), "give it with --price IN,OUT or --prices FILE")
 		}
 		if open := b.Jobs - b.Bounded; open > 0 && (price == nil || price.Largest == 0) {
@@ -186,7 +275,7 @@ func (d *drain) checkBudget() error {
 		return usage(fmt.Errorf("%s: nothing bounds what %s of an earlier run may have used", flag, plural(open, "call")),
 			"begin another job file with --db, where every prompt is bounded by --max-tokens N")
 	}
-	if n := d.money.cost.Most().Unknown; d.cfg.budget.cost > 0 && n > 0 {
+	if n := d.money.cost.Most().Unknown; d.limits.cost > 0 && n > 0 {
 		return usage(fmt.Errorf("--max-cost: what %s of earlier runs cost is not known", plural(n, "call")), "give the price of every model with --price IN,OUT or --prices FILE")
 	}
 	return nil
@@ -223,7 +312,7 @@ func (d *drain) budget() runner.Budget {
 	estimated := c.Estimated.Plus(c.GoneEstimated).Money
 	doubt := tokens.Money(math.Ceil(float64(estimated) / 1000 * float64(max(d.money.factor-1000, 0))))
 	return runner.Budget{
-		MaxCost: d.cfg.budget.cost, MaxTokens: d.cfg.budget.tokens,
+		MaxCost: d.limits.cost, MaxTokens: d.limits.tokens,
 		Cost: c.Most().Money.Plus(doubt), PossiblyCost: c.Lost.Money,
 		Tokens: spent.tokens, PossiblyTokens: spent.possibly,
 		Factor: d.money.factor,

@@ -63,6 +63,8 @@ type status struct {
 	cost          output.Cost
 
 	Projected output.Guess[tokens.Money] `json:"projected_cost"` // of all runs, when everything is answered
+	MaxCost   *tokens.Money              `json:"max_cost"`       // the budget that a run without another keeps to
+	MaxTokens *int64                     `json:"max_tokens_total"`
 	// Prompt tokens of the answers that reported them, as they were estimated and as they were.
 	PromptEstimated int64 `json:"prompt_tokens_estimated"`
 	PromptReported  int64 `json:"prompt_tokens_reported"`
@@ -107,6 +109,16 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 		return s, err
 	}
 	s.Simulated = settings[store.SettingSimulated] == "true"
+	budget, err := budgetConfig{flagMaxCost: settings[settingBudget+flagMaxCost], flagMaxTokens: settings[settingBudget+flagMaxTokens]}.limits()
+	if err != nil {
+		return s, err
+	}
+	if budget.cost > 0 {
+		s.MaxCost = &budget.cost
+	}
+	if budget.tokens > 0 {
+		s.MaxTokens = &budget.tokens
+	}
 	v, err := st.View(ctx.Context)
 	if err != nil {
 		return s, err
@@ -255,11 +267,17 @@ func (s status) printCost(w io.Writer) {
 		}
 	}
 	estimated := s.cost.Estimated.Plus(s.cost.GoneEstimated)
-	row("cost so far", s.cost.Billed().Plus(estimated))
-	if estimated.Money > 0 {
-		row("  of it estimated", estimated)
+	if all := s.cost.Billed().Plus(estimated).Plus(s.cost.Lost); all.Money > 0 || !all.Known() {
+		fmt.Fprintf(w, "cost so far\t%s\n", amount(s.cost.Billed()))
 	}
-	row("possibly spent beside it, at most", s.cost.Lost)
+	row("  beside it, not reported, about", estimated)
+	row("  beside it, possibly spent, at most", s.cost.Lost)
+	if s.MaxCost != nil {
+		fmt.Fprintf(w, "budget\t$%s\n", *s.MaxCost)
+	}
+	if s.MaxTokens != nil {
+		fmt.Fprintf(w, "budget\t%s tokens\n", count(*s.MaxTokens))
+	}
 	if end := guessed(s.Projected); s.Pending > 0 && end != "" {
 		fmt.Fprintf(w, "cost in the end\t%s\n", end)
 	}

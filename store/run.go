@@ -118,6 +118,24 @@ func (s *Store) LastRun(ctx context.Context) (Run, error) {
 	return r, nil
 }
 
+// RunEndpoints names the endpoints that the file was drained at.
+func (v *View) RunEndpoints(ctx context.Context) ([]string, error) {
+	rows, err := v.tx.QueryContext(ctx, "SELECT DISTINCT endpoint FROM runs ORDER BY endpoint")
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var endpoint string
+		if err := rows.Scan(&endpoint); err != nil {
+			return nil, v.s.explain("read", err)
+		}
+		all = append(all, endpoint)
+	}
+	return all, rows.Err()
+}
+
 // AbsurdWait is longer than any wait that an API asks for: what is further ahead comes of a clock that was wrong.
 const AbsurdWait = 24 * time.Hour
 
