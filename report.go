@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -45,23 +47,19 @@ type reportConfig struct {
 }
 
 func readReportConfig(ctx *cli.Context) (reportConfig, error) {
-	cfg := reportConfig{out: ctx.String("output"), force: ctx.Bool("force")}
-	if ctx.IsSet("output") && cfg.out == "" {
-		return cfg, usage(errors.New("-o names no file"), "leave it off for standard output")
-	}
-	if cfg.out == output.Stdout {
-		cfg.out = ""
-	}
-	name := ctx.String("format")
-	if ctx.Bool("json") {
-		if name != "" && name != string(report.JSON) {
-			return cfg, usage(errors.New("--json and --format exclude each other"), "leave one of them off")
-		}
-		name = string(report.JSON)
-	}
+	cfg := reportConfig{force: ctx.Bool("force")}
 	var err error
-	if cfg.format, err = report.ParseFormat(name, cfg.out); err != nil {
+	if cfg.out, err = reportOut(ctx); err != nil {
 		return cfg, err
+	}
+	if cfg.format, err = report.ParseFormat(ctx.String("format"), cfg.out); err != nil {
+		return cfg, err
+	}
+	if ctx.Bool("json") {
+		if err := onlyJSON(ctx, cfg.out, cfg.format == report.JSON); err != nil {
+			return cfg, err
+		}
+		cfg.format = report.JSON
 	}
 	cfg.prices, err = readPriceConfig(ctx)
 	return cfg, err
@@ -91,29 +89,70 @@ func (c *command) reportVerb(ctx *cli.Context) error {
 	if err != nil {
 		return interrupts.explain(err)
 	}
+	write := func(w io.Writer) error { return doc.Write(w, cfg.format) }
 	if cfg.out == "" {
-		w := bufio.NewWriter(c.stdout)
-		if err := doc.Write(w, cfg.format); err != nil {
-			return err
-		}
-		return w.Flush()
+		return c.toStdout(write)
 	}
 	opt := output.Options{JobFile: st.Path(), Force: cfg.force}
 	if opt.Inputs, err = inputPlaces(interrupts.ctx, st); err != nil {
 		return interrupts.explain(err)
 	}
-	err = output.WriteFile(interrupts.ctx, st, cfg.out, output.KindReport, opt, func(w io.Writer) error { return doc.Write(w, cfg.format) })
-	var refused *output.RefusedError
-	var failure *store.Failure
-	switch {
-	case err == nil:
-	case errors.As(err, &refused), errors.As(err, &failure):
-		return err
-	default:
-		return &store.Failure{Op: "write report", Err: err}
+	if err := writeReport(interrupts.ctx, st, cfg.out, opt, write); err != nil {
+		return interrupts.explain(err)
 	}
 	c.term.say("", nil, "wrote %s", printable(relative(cfg.out)))
 	return nil
+}
+
+// reportOut is the file that -o names; "" is standard output.
+func reportOut(ctx *cli.Context) (string, error) {
+	out := ctx.String("output")
+	if ctx.IsSet("output") && out == "" {
+		return "", usage(errors.New("-o names no file"), "leave it off for standard output")
+	}
+	if out == output.Stdout {
+		out = ""
+	}
+	return out, nil
+}
+
+// onlyJSON refuses what contradicts --json; same says that the format is JSON without it.
+func onlyJSON(ctx *cli.Context, out string, same bool) error {
+	switch {
+	case same:
+		return nil
+	case ctx.String("format") != "":
+		return usage(errors.New("--json and --format exclude each other"), "leave one of them off")
+	case out != "":
+		return usage(fmt.Errorf("--json and -o %s exclude each other", printable(out)), "name a file that ends in .json, or leave --json off")
+	}
+	return nil
+}
+
+// toStdout writes to standard output. A reader who has seen enough, as head has, is no error: nothing is lost.
+func (c *command) toStdout(write func(io.Writer) error) error {
+	w := bufio.NewWriter(c.stdout)
+	err := write(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
+}
+
+// writeReport writes a file for people, which the job file takes note of.
+func writeReport(ctx context.Context, st *store.Store, path string, opt output.Options, write func(io.Writer) error) error {
+	err := output.WriteFile(ctx, st, path, output.KindReport, opt, write)
+	var refused *output.RefusedError
+	var failure *store.Failure
+	switch {
+	case err == nil, errors.As(err, &refused), errors.As(err, &failure), errors.Is(err, context.Canceled),
+		errors.Is(err, store.ErrDamaged):
+		return err
+	}
+	return &store.Failure{Op: "write report", Err: err}
 }
 
 // readReport gathers the report from one picture of the job file.

@@ -73,6 +73,9 @@ func Check(ctx context.Context, ledger Ledger, files Files, opt Options) error {
 		if err != nil {
 			return err
 		}
+		if err := checkKind(path, kinds[i], there, outs, opt.Force); err != nil {
+			return err
+		}
 		if err := checkOwner(path, there, outs, opt.Force); err != nil {
 			return err
 		}

@@ -5,11 +5,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
 	"unicode/utf8"
 
-	"batch/runner/tokens"
 	"batch/store"
 )
 
@@ -20,6 +17,7 @@ type Compared struct {
 
 	MatchedByKey      int64 `json:"jobs_matched_by_key"`
 	MatchedByCustomID int64 `json:"jobs_matched_by_custom_id"`
+	MatchedByMessages int64 `json:"jobs_matched_by_messages"`
 	JobsOnlyA         int64 `json:"jobs_only_a"`
 	JobsOnlyB         int64 `json:"jobs_only_b"`
 
@@ -31,12 +29,12 @@ type Compared struct {
 	Changes []Change `json:"changes"` // the first of them
 }
 
-// ComparedFile is one of the two. Tokens, cost, latency and finish reasons are those of its answers; what else was charged for, a
-// report tells.
+// ComparedFile is one of the two. The sums are those of its answers; what else was charged for, a report tells.
 type ComparedFile struct {
-	JobFile   string `json:"job_file"`
-	Simulated bool   `json:"simulated"`
-	RunOn     bool   `json:"run_on"`
+	JobFile   string           `json:"job_file"`
+	Simulated bool             `json:"simulated"`
+	RunOn     bool             `json:"run_on"`
+	Models    map[string]int64 `json:"requested_models"` // jobs
 
 	Jobs    int64 `json:"jobs"`
 	Done    int64 `json:"done"`
@@ -44,29 +42,14 @@ type ComparedFile struct {
 	Pending int64 `json:"pending"` // those in work too
 	Damaged int64 `json:"damaged"` // answers that cannot be read any more, and count as none
 
-	Prompt       int64 `json:"prompt_tokens"` // reported
-	Completion   int64 `json:"completion_tokens"`
-	Total        int64 `json:"total_tokens"`
-	Estimated    int64 `json:"estimated_tokens"` // of answers without reported usage
-	UsageUnknown int64 `json:"usage_unknown"`    // those answers
-
-	Cost          *tokens.Money `json:"cost"` // in dollars; null where a part is unknown
-	EstimatedCost *tokens.Money `json:"estimated_cost"`
-	Spent         Amount        `json:"-"`
-	SpentGuess    Amount        `json:"-"`
-
-	Latency       ComparedLatency  `json:"latency_ms"`
+	ComparedSums
 	FinishReasons map[string]int64 `json:"finish_reasons"`
 
-	prices    Prices
-	durations map[int64]int64 // answers by milliseconds
-}
+	// Both sums up the answers to the prompts that are answered in the other file as well: a file with more failures has the smaller
+	// sums for that alone.
+	Both ComparedSums `json:"answered_in_both"`
 
-// ComparedLatency has percentiles by nearest rank, null without answers.
-type ComparedLatency struct {
-	P50 *int64 `json:"p50"`
-	P90 *int64 `json:"p90"`
-	P99 *int64 `json:"p99"`
+	prices Prices
 }
 
 // Change is an answer that is another in b: an excerpt of each from where they part.
@@ -93,7 +76,8 @@ type comparison interface {
 func CompareFiles(ctx context.Context, src comparison, doc *Compared, prices [2]Prices, table *ComparedTable) error {
 	files := [2]*ComparedFile{&doc.A, &doc.B}
 	for i, f := range files {
-		f.prices, f.durations, f.FinishReasons = prices[i], map[int64]int64{}, map[string]int64{}
+		f.prices, f.durations, f.Both.durations = prices[i], map[int64]int64{}, map[int64]int64{}
+		f.Models, f.FinishReasons = map[string]int64{}, map[string]int64{}
 	}
 	doc.Changes = []Change{}
 	var replies [2]reply
@@ -104,8 +88,10 @@ func CompareFiles(ctx context.Context, src comparison, doc *Compared, prices [2]
 		}
 		for i, row := range []*store.Row{pair.A, pair.B} {
 			replies[i] = readers[i].read(row)
-			files[i].count(row, &replies[i])
 		}
+		both := replies[0].there && replies[1].there
+		files[0].count(pair.A, &replies[0], both)
+		files[1].count(pair.B, &replies[1], both)
 		same := doc.count(pair, &replies[0], &replies[1])
 		if table != nil {
 			if err := table.write(pair, replies, same, prices); err != nil {
@@ -114,8 +100,8 @@ func CompareFiles(ctx context.Context, src comparison, doc *Compared, prices [2]
 		}
 	}
 	for _, f := range files {
-		f.Cost, f.EstimatedCost = exactly(f.Spent), exactly(f.SpentGuess)
-		f.Latency = percentiles(f.durations)
+		f.finish()
+		f.Both.finish()
 	}
 	return nil
 }
@@ -127,6 +113,8 @@ func (doc *Compared) count(pair *store.Pair, a, b *reply) (same *bool) {
 		doc.MatchedByKey++
 	case pair.By == store.MatchedCustomID:
 		doc.MatchedByCustomID++
+	case pair.By == store.MatchedMessages:
+		doc.MatchedByMessages++
 	case pair.A != nil:
 		doc.JobsOnlyA++
 	default:
@@ -158,11 +146,12 @@ func (doc *Compared) count(pair *store.Pair, a, b *reply) (same *bool) {
 	return nil
 }
 
-func (f *ComparedFile) count(row *store.Row, r *reply) {
+func (f *ComparedFile) count(row *store.Row, r *reply, both bool) {
 	if row == nil {
 		return
 	}
 	f.Jobs++
+	f.Models[row.Model]++
 	switch row.State {
 	case store.Failed:
 		f.Failed++
@@ -175,54 +164,17 @@ func (f *ComparedFile) count(row *store.Row, r *reply) {
 	if !r.there {
 		f.Damaged++
 	}
-	price := f.prices.Of(row.Endpoint, row.Model)
-	switch u := row.Usage; {
-	case u.Known:
-		f.Prompt, f.Completion, f.Total = plus(f.Prompt, u.Prompt), plus(f.Completion, u.Completion), plus(f.Total, u.Total)
-		f.Spent = f.Spent.Plus(costOf(price, u))
-	case row.Estimated > 0:
-		f.Estimated = plus(f.Estimated, row.Estimated)
-		f.SpentGuess = f.SpentGuess.Plus(costOf(price, row.EstimatedUsage()))
-		fallthrough
-	default:
-		f.UsageUnknown++
-	}
-	f.durations[coarse(row.Latency.Milliseconds())]++
 	f.FinishReasons[row.FinishReason]++
+	price := f.prices.Of(row.Endpoint, row.Model)
+	f.add(row, price)
+	if both {
+		f.Both.add(row, price)
+	}
 }
 
-// coarse bounds how many values of latency there can be: beyond ten minutes they are counted by the second.
-func coarse(ms int64) int64 {
-	if ms > 600_000 {
-		return ms / 1000 * 1000
-	}
-	return ms
-}
-
-func percentiles(durations map[int64]int64) (l ComparedLatency) {
-	var n, passed int64
-	for _, times := range durations {
-		n += times
-	}
-	wanted := []struct {
-		percent int64
-		into    **int64
-	}{{50, &l.P50}, {90, &l.P90}, {99, &l.P99}}
-	for _, ms := range slices.Sorted(maps.Keys(durations)) {
-		passed += durations[ms]
-		for len(wanted) > 0 && passed*100 >= n*wanted[0].percent {
-			*wanted[0].into = &ms
-			wanted = wanted[1:]
-		}
-	}
-	return l
-}
-
-func exactly(a Amount) *tokens.Money {
-	if !a.Known() {
-		return nil
-	}
-	return &a.Money
+// Paired is how many prompts were found in both files.
+func (doc *Compared) Paired() int64 {
+	return doc.MatchedByKey + doc.MatchedByCustomID + doc.MatchedByMessages
 }
 
 // apart gives an excerpt of two texts each, from the first character that differs.

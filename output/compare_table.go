@@ -7,22 +7,25 @@ import (
 	"batch/store"
 )
 
-var comparedColumns = []string{"file", "line", "custom_id", "matched_by", "state_a", "state_b", "same", "model_a", "model_b",
+var comparedColumns = []string{"file", "line", "custom_id", "prompt", "matched_by", "state_a", "state_b", "same", "model_a", "model_b",
 	"prompt_tokens_a", "prompt_tokens_b", "completion_tokens_a", "completion_tokens_b", "usage_source_a", "usage_source_b",
 	"cost_a", "cost_b", "latency_ms_a", "latency_ms_b", "finish_reason_a", "finish_reason_b", "content_a", "content_b"}
 
-// ComparedTable is a CSV file with a row for every job of two files: those of a in its order, then those of b alone. File, line and
-// custom_id are those of a, where a has the job; the models are the requested ones.
+// ComparedTable is a CSV file with a row for every job of two files: those of a in its order, then those of b alone. File, line,
+// custom_id and prompt are those of a, where a has the job; the prompt is the text of the last user message, the models are the
+// requested ones.
 type ComparedTable struct {
-	enc *csvEncoder
-	rec record
+	enc     *csvEncoder
+	rec     record
+	picker  *picker
+	scratch []byte
 }
 
 // NewComparedTable begins a table. Raw leaves out the guard against formulas.
 func NewComparedTable(w io.Writer, raw bool) (*ComparedTable, error) {
 	cols := newColumns(comparedColumns)
 	cols.settle()
-	t := &ComparedTable{enc: newCSV(w, cols, raw)}
+	t := &ComparedTable{enc: newCSV(w, cols, raw), picker: newPicker()}
 	return t, t.enc.header()
 }
 
@@ -37,6 +40,12 @@ func (t *ComparedTable) write(pair *store.Pair, replies [2]reply, same *bool, pr
 	rec.int("line", int64(first.Line))
 	if first.HasCustomID {
 		rec.quoted("custom_id", first.CustomID)
+	}
+	t.scratch = t.scratch[:0]
+	if req, err := t.picker.request(first.Body); err == nil {
+		if prompt, err := t.picker.text(&t.scratch, req.lastUser); err == nil {
+			rec.raw("prompt", prompt)
+		}
 	}
 	rec.text("matched_by", string(pair.By))
 	if same != nil {

@@ -98,6 +98,7 @@ func TestChanges(t *testing.T) {
 func TestComparedFiles(t *testing.T) {
 	damagedRow := messageRow(2, `{"content":`)
 	priced := messageRow(1, `{"content":"x"}`)
+	priced.Body = []byte(`{"messages":[{"role":"user","content":"first"},{"role":"user","content":[{"type":"text","text":"Name a river."}]},{"role":"assistant","content":"x"}]}`)
 	priced.Usage = store.Usage{Known: true, Prompt: 2, Completion: 3, Total: 5}
 	elsewhere := messageRow(3, `{"content":"z"}`)
 	elsewhere.Usage, elsewhere.Model = store.Usage{Known: true, Prompt: 20, Completion: 30, Total: 50}, "n"
@@ -141,6 +142,15 @@ func TestComparedFiles(t *testing.T) {
 	if b.Total != 55 || b.Cost != nil || b.Spent.Money != 320 || b.Spent.Unknown != 1 {
 		t.Errorf("%+v", b)
 	}
+	if both := a.Both; both.Total != 5 || both.Estimated != 0 || both.UsageUnknown != 0 || both.Cost == nil || *both.Cost != 320 || *both.Latency.P99 != 1000 {
+		t.Errorf("of what both answered: %+v", both)
+	}
+	if both := b.Both; both.Total != 5 || both.Cost == nil || *both.Cost != 320 {
+		t.Errorf("of what both answered: %+v", both)
+	}
+	if diff := cmp.Diff(map[string]int64{"m": 3, "": 2}, a.Models); diff != "" {
+		t.Error(diff)
+	}
 	if l := a.Latency; *l.P50 != 2000 || *l.P90 != 3000 || *l.P99 != 3000 {
 		t.Errorf("%d %d %d", *l.P50, *l.P90, *l.P99)
 	}
@@ -153,14 +163,70 @@ func TestComparedFiles(t *testing.T) {
 		got = append(got, strings.Join(r, "|"))
 	}
 	want := []string{
-		"p.jsonl|1||key|done|done|true|m|m|2|2|3|3|reported|reported|0.00000000032|0.00000000032|1000|1000|stop|stop|x|x",
-		"p.jsonl|2||key|done|done||m|m|||||unknown|unknown|||2000|2000||stop||y",
-		"p.jsonl|4||key|done|failed||m||1||1||estimated||0.00000000011||3000||stop||z|",
-		"|5||key|running|pending|||||||||||||||||",
-		"|6|||failed||||||||||||||||||",
-		"p.jsonl|3||||done|||n||20||30||reported||||6000||stop||z",
+		"p.jsonl|1||Name a river.|key|done|done|true|m|m|2|2|3|3|reported|reported|0.00000000032|0.00000000032|1000|1000|stop|stop|x|x",
+		"p.jsonl|2|||key|done|done||m|m|||||unknown|unknown|||2000|2000||stop||y",
+		"p.jsonl|4|||key|done|failed||m||1||1||estimated||0.00000000011||3000||stop||z|",
+		"|5|||key|running|pending|||||||||||||||||",
+		"|6||||failed||||||||||||||||||",
+		"p.jsonl|3|||||done|||n||20||30||reported||||6000||stop||z",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Two models are told apart by name, and how much more the second took by percent, of what both answered alone too.
+func TestComparedText(t *testing.T) {
+	row := func(line int, model string, prompt, completion int64, latency time.Duration) *store.Row {
+		r := messageRow(line, fmt.Sprintf(`{"content":"of %c\n%d"}`, model[len(model)-1], line))
+		r.Model, r.Latency, r.Usage = model, latency, store.Usage{Known: true, Prompt: prompt, Completion: completion, Total: prompt + completion}
+		return r
+	}
+	pairs := sideBySide{
+		{A: row(1, "m", 10, 20, time.Second), B: row(1, "\x1bn", 10, 25, 3*time.Second), By: store.MatchedMessages},
+		{A: row(2, "m", 10, 20, time.Second), B: &store.Row{State: store.Failed, Model: "o", Line: 2}, By: store.MatchedCustomID},
+	}
+	price := NewPrices([]store.Price{{Endpoint: "e", Model: "m", Input: 1e6, Output: 1e6}})
+	doc := &Compared{A: ComparedFile{JobFile: "a.db"}, B: ComparedFile{JobFile: "b.db", RunOn: true, Simulated: true}}
+	if err := CompareFiles(t.Context(), pairs, doc, [2]Prices{price, {}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := doc.WriteText(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := `a: a.db, model m
+b: b.db, models \u001bn, o; a run is on; the answers are made up
+
+                                   a         b   b to a
+prompts                            2         2
+  answered                         2         1
+  failed                           0         1
+  finish stop                      2         1
+of all answers
+  prompt tokens                   20        10  -50.0 %
+  completion tokens               40        25  -37.5 %
+  cost                     $0.000060   unknown
+  latency p50               1,000 ms  3,000 ms   +200 %
+  latency p90               1,000 ms  3,000 ms   +200 %
+  latency p99               1,000 ms  3,000 ms   +200 %
+of the 1 answered in both
+  prompt tokens                   10        10     same
+  completion tokens               20        25  +25.0 %
+  cost                     $0.000030   unknown
+  latency p50               1,000 ms  3,000 ms   +200 %
+  latency p90               1,000 ms  3,000 ms   +200 %
+  latency p99               1,000 ms  3,000 ms   +200 %
+
+prompts: 0 in both by their request, 1 by custom_id, 1 by their messages, 0 only in a, 0 only in b
+answers: 0 the same, 1 changed, 1 only in a, 0 only in b
+
+changed answers, from where they part:
+p.jsonl:1
+  a: …m\n1
+  b: …n\n1
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
 	}
 }

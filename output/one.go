@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"batch/store"
@@ -13,7 +14,7 @@ import (
 const KindReport = "report"
 
 // WriteFile writes one file under the rules of all outputs: it comes into its place whole or not at all, and replaces only what was
-// written from this job file, unless opt.Force is set. Of opt it reads JobFile, Inputs and Force.
+// written from this job file, unless opt.Force is set. Results, errors and usage totals it never replaces. Of opt it reads JobFile, Inputs and Force.
 func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Options, write func(io.Writer) error) error {
 	if opt.fault == nil {
 		opt.fault = func(string) error { return nil }
@@ -31,6 +32,9 @@ func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Option
 	}
 	there, err := standing(path)
 	if err != nil {
+		return err
+	}
+	if err := checkKind(path, kind, there, outs, false); err != nil {
 		return err
 	}
 	if err := checkOwner(path, there, outs, opt.Force); err != nil {
@@ -59,4 +63,21 @@ func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Option
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
+}
+
+// checkKind refuses to put a report in the place of results, or results in the place of a report: both are ours, and yet nobody
+// means that.
+func checkKind(path, kind string, there os.FileInfo, outs []store.Output, force bool) error {
+	if there == nil || force {
+		return nil
+	}
+	for _, o := range outs {
+		mine := o.Path == resolve(path) || owned([]store.Output{o}, there)
+		if !mine || (o.Kind == KindReport) == (kind == KindReport) {
+			continue
+		}
+		what := map[string]string{KindReport: "is a report", kindResults: "holds the results", kindErrors: "holds the errors", kindUsage: "holds the usage totals"}
+		return &RefusedError{path, what[o.Kind] + " of this job file", "choose another name with -o"}
+	}
+	return nil
 }

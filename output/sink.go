@@ -17,6 +17,9 @@ const (
 	kindUsage   = "usage"
 )
 
+// kinds of the files in the order of Files.
+var kinds = [...]string{kindResults, kindErrors, kindUsage}
+
 // sink is one of the three files. It is opened with its first row, so that an errors file without rows never exists.
 type sink struct {
 	kind, path string

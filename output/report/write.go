@@ -24,7 +24,9 @@ const (
 // ParseFormat reads the value of --format; "" goes by the ending of the file, and is text without one.
 func ParseFormat(s, file string) (Format, error) {
 	if s == "" {
-		switch strings.ToLower(filepath.Ext(file)) {
+		switch ending := strings.ToLower(filepath.Ext(file)); ending {
+		case "", ".txt":
+			return Text, nil
 		case ".json":
 			return JSON, nil
 		case ".csv":
@@ -33,14 +35,16 @@ func ParseFormat(s, file string) (Format, error) {
 			return Markdown, nil
 		case ".html", ".htm":
 			return HTML, nil
+		default:
+			return "", &output.RefusedError{Path: file, Problem: "a report is not written as " + output.Printable(ending),
+				Hint: "name a .txt, .json, .csv, .md or .html file, or choose with --format text, json, csv, md or html"}
 		}
-		return Text, nil
 	}
 	switch f := Format(strings.ToLower(s)); f {
 	case Text, JSON, CSV, Markdown, HTML:
 		return f, nil
 	}
-	return "", &output.RefusedError{Problem: "format " + printable(s) + " is not known", Hint: "use --format text, json, csv, md or html"}
+	return "", &output.RefusedError{Problem: "format " + output.Printable(s) + " is not known", Hint: "use --format text, json, csv, md or html"}
 }
 
 // Write writes the report in a format.
