@@ -185,7 +185,8 @@ func (s *spender) ended(c *child) (reached bool) {
 	said := s.status()
 	code := c.cmd.ProcessState.ExitCode()
 	reached = said.LastRun.Reason == string(runner.BudgetReached)
-	if want := map[bool]int{true: exitStopped, false: exitOK}[reached]; code != want {
+	limited := said.LastRun.Reason == string(runner.Limit)
+	if want := map[bool]int{true: exitStopped, false: exitOK}[reached || limited]; code != want {
 		s.t.Errorf("child %d: exit %d, not %d, for %q", s.child, code, want, said.LastRun.Reason)
 	}
 	if said.Failed > 0 || said.InWork > 0 {
