@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"batch/output"
 	"batch/runner/tokens"
 )
 
@@ -37,7 +38,7 @@ func part(name string) cell {
 }
 
 func number(key string, n int64) cell {
-	return cell{Text: thousands(n), Num: true, Key: key, Value: strconv.FormatInt(n, 10)}
+	return cell{Text: output.Count(n), Num: true, Key: key, Value: strconv.FormatInt(n, 10)}
 }
 
 func money(key string, m *tokens.Money) cell {
@@ -55,14 +56,21 @@ func millis(key string, ms *int64) cell {
 }
 
 // cost is an amount for people: what is known of it is never shown as the whole.
-func (a Amount) cost() string {
-	switch {
-	case a.Cost != nil:
-		return a.Cost.Dollars()
-	case a.AtLeast > 0:
-		return "at least " + a.AtLeast.Dollars()
+func (a Amount) cost() string { return output.Amount{Money: a.AtLeast, Unknown: a.Unknown}.Dollars() }
+
+// spent is a cell for an amount of a part. Where no price is known, nothing has cost no $0.00.
+func (d *Document) spent(key string, p *Part, a Amount) cell {
+	c := money(key+".cost", a.Cost)
+	c.Text = a.cost()
+	if a.Attempts == 0 && !d.priced(p) {
+		c.Text = "–"
 	}
-	return "unknown"
+	return c
+}
+
+// priced says that what a part used has a price, as far as there is anything to go by.
+func (d *Document) priced(p *Part) bool {
+	return len(d.Prices) > 0 && p.Spend.Billed.Unknown == 0 && p.Spend.Estimated.Unknown == 0
 }
 
 // compact is a number in few letters, where the exact one stands elsewhere.
@@ -73,15 +81,7 @@ func compact(n int64) string {
 	case n >= 10_000_000:
 		return fmt.Sprintf("%.1f M", float64(n)/1e6)
 	}
-	return thousands(n)
-}
-
-func thousands(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
+	return output.Count(n)
 }
 
 // duration is exact below a second, and to three digits or so above.
@@ -114,14 +114,4 @@ func byCount(m map[string]int64) []string {
 	names := slices.Sorted(maps.Keys(m))
 	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(m[b], m[a]) })
 	return names
-}
-
-func place(endpoint, model string) string {
-	if model == "" {
-		model = "all other models"
-	}
-	if endpoint == "" {
-		return model
-	}
-	return model + " at " + endpoint
 }

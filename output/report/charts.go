@@ -16,6 +16,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"batch/output"
 )
 
 // role is what a color is for. The library draws with a color that no other thing has, and themed puts the page's variable in
@@ -189,7 +191,7 @@ func short(v float64) string {
 		}
 	}
 	if v == float64(int64(v)) {
-		return thousands(int64(v))
+		return output.Count(int64(v))
 	}
 	return fmt.Sprintf("%.3g", v)
 }

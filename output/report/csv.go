@@ -72,11 +72,10 @@ func (p *Part) columns() (names, values []string) {
 	n("reasoning_tokens", p.Tokens.Reasoning)
 	n("audio_tokens", p.Tokens.Audio)
 	n("beyond_tokens", p.Tokens.Beyond)
-	n("estimated_tokens", p.Estimated)
 	n("usage_unknown", p.UsageUnknown)
 	for i, a := range p.Spend.amounts() {
-		n(spendKeys[i]+"_spent_attempts", a.Attempts)
-		n(spendKeys[i]+"_spent_tokens", a.Tokens)
+		n(spendKeys[i]+"_attempts", a.Attempts)
+		n(spendKeys[i]+"_tokens", a.Tokens)
 		add(spendKeys[i]+"_cost", cost(a.Cost))
 	}
 	ms("latency_p50_ms", p.Latency.P50)

@@ -224,11 +224,12 @@ type Sample struct {
 	Text   string `json:"content"`
 }
 
-// Histogram counts values. A bin holds those from From up to the From of the next; the last bin is open when Rest is set.
+// Histogram counts values. A bin holds those from From up to the From of the next.
 type Histogram struct {
-	Bins []Bin `json:"bins"`
-	Step int64 `json:"step"`
-	Rest int64 `json:"rest"` // values beyond the last bin
+	Bins  []Bin `json:"bins"`
+	Step  int64 `json:"step"`
+	Under int64 `json:"under"` // values below the first bin
+	Rest  int64 `json:"rest"`  // values beyond the last bin
 }
 
 // Bin is a number of values.

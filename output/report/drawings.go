@@ -7,6 +7,8 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+
+	"batch/output"
 )
 
 // chart is one drawing of the page, or the words that stand in its place when there is nothing to draw.
@@ -20,8 +22,11 @@ type chart struct {
 
 type legend struct{ Class, Name string }
 
-// charts of the page, in order.
+// charts of the page, in order; none before the first call.
 func (d *Document) charts() []chart {
+	if d.Total.Attempts.All == 0 {
+		return nil
+	}
 	return []chart{d.callsChart(), d.tokensChart(), d.latencyChart(), d.lengthsChart(), d.spendChart(), d.failuresChart()}
 }
 
@@ -30,13 +35,6 @@ func (c *chart) draw(label string, each func(size) *plot.Plot) {
 	for _, s := range sizes {
 		c.Drawings = append(c.Drawings, render(each(s), s, label))
 	}
-}
-
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(n) + " " + noun + "s"
 }
 
 func (d *Document) failuresChart() chart {
@@ -67,7 +65,7 @@ func (d *Document) failuresChart() chart {
 		marks, end := upTo(max(most*1.15, float64(s.ticks-1)), s.ticks-1, short)
 		p.X.Tick.Marker = marks
 		for i, v := range values {
-			label(p, v, float64(i), thousands(int64(v)), false)
+			label(p, v, float64(i), output.Count(int64(v)), false)
 		}
 		p.X.Min, p.X.Max = 0, end
 		return p

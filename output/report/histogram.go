@@ -45,18 +45,22 @@ func (t tally) latency() Latency {
 
 const mostBins = 36
 
-// histogram sorts the values into bins of a round width. A long tail would press all others into one bin, so the last hundredth
-// stands beyond them when it reaches far.
+// histogram sorts the values into bins of a round width. A long tail would press all others into one bar, so the lowest two and the
+// highest hundredth stand beyond the others when they reach far.
 func (t tally) histogram() *Histogram {
 	if len(t) == 0 {
 		return nil
 	}
 	values, _ := t.sorted()
 	low, high := values[0], values[len(values)-1]
-	if p99 := t.percentiles(99)[0]; high-low > (p99-low)*3/2 {
-		high = p99
+	core := t.percentiles(2, 99)
+	if high-core[0] > (core[1]-core[0])*3/2 {
+		high = core[1]
 	}
-	if low < high/3 {
+	if high-low > (high-core[0])*3/2 {
+		low = core[0]
+	}
+	if low == values[0] && low < high/3 {
 		low = 0
 	}
 	h := &Histogram{Step: round((high - low + mostBins) / mostBins)}
@@ -66,9 +70,12 @@ func (t tally) histogram() *Histogram {
 		h.Bins[i].From = low + int64(i)*h.Step
 	}
 	for _, v := range values {
-		if i := (v - low) / h.Step; i < int64(len(h.Bins)) {
+		switch i := (v - low) / h.Step; {
+		case v < low:
+			h.Under += t[v]
+		case i < int64(len(h.Bins)):
 			h.Bins[i].N += t[v]
-		} else {
+		default:
 			h.Rest += t[v]
 		}
 	}

@@ -5,38 +5,21 @@ import (
 	"strconv"
 	"strings"
 
-	"batch/runner/tokens"
+	"batch/output"
 )
 
 // modelsTable tells the models apart; of one alone the totals have told all.
 func (d *Document) modelsTable() table {
-	t := table{ID: "models", Title: "By model", Head: []string{"model", "prompts", "answered", "failed", "pending", "attempts", "prompt tokens",
-		"completion tokens", "billed", "wasted", "p50", "p99"}}
-	for i, m := range d.Models {
-		key := fmt.Sprintf("models.%d.", i)
-		billed, wasted := money(key+"spend.billed.cost", m.Spend.Billed.Cost), money(key+"spend.wasted.cost", m.Spend.Wasted.Cost)
-		billed.Text, wasted.Text = m.Spend.Billed.cost(), m.Spend.Wasted.cost()
-		t.Rows = append(t.Rows, []cell{words(place(m.Endpoint, m.Name)), number(key+"jobs.all", m.Jobs.All), number(key+"jobs.done", m.Jobs.Done),
-			number(key+"jobs.failed", m.Jobs.Failed), number(key+"jobs.pending", m.Jobs.Pending), number(key+"attempts.all", m.Attempts.All),
-			number(key+"tokens.prompt", m.Tokens.Prompt), number(key+"tokens.completion", m.Tokens.Completion), billed, wasted,
-			millis(key+"latency_ms.p50", m.Latency.P50), millis(key+"latency_ms.p99", m.Latency.P99)})
+	t := table{ID: "models", Title: "By model", Head: []string{"model", "answered", "failed", "attempts", "prompt", "completion", "billed", "p50", "p99"}}
+	if len(d.Models) < 2 {
+		return t
 	}
-	return t
-}
-
-func (d *Document) pricesTable() table {
-	t := table{ID: "prices", Title: "Prices in force", Note: "US dollars for a million tokens",
-		Head: []string{"model", "prompt above", "input", "output", "cached", "cache write", "reasoning", "source"}}
-	for _, p := range d.Prices {
-		row := []cell{words(place(p.Endpoint, p.Model)), {Text: thousands(p.Above), Num: true}}
-		for _, m := range []tokens.Money{p.Input, p.Output, p.Cached, p.CacheWrite, p.Reasoning} {
-			million := tokens.Money(0)
-			if m <= tokens.Money(1<<63-1)/1e6 {
-				million = m * 1e6
-			}
-			row = append(row, cell{Text: million.String(), Num: true})
-		}
-		t.Rows = append(t.Rows, append(row, words(p.Source)))
+	for i := range d.Models {
+		m := &d.Models[i]
+		key := fmt.Sprintf("models.%d.", i)
+		t.Rows = append(t.Rows, []cell{words(d.place(m.Endpoint, m.Name)), number(key+"jobs.done", m.Jobs.Done), number(key+"jobs.failed", m.Jobs.Failed),
+			number(key+"attempts.all", m.Attempts.All), number(key+"tokens.prompt", m.Tokens.Prompt), number(key+"tokens.completion", m.Tokens.Completion),
+			d.spent(key+"spend.billed", &m.Part, m.Spend.Billed), millis(key+"latency_ms.p50", m.Latency.P50), millis(key+"latency_ms.p99", m.Latency.P99)})
 	}
 	return t
 }
@@ -46,7 +29,7 @@ func (d *Document) runsTable() table {
 	t := table{ID: "runs", Title: "Runs", Head: []string{"started (UTC)", "took", "calls", "limits", "ended"}}
 	runs := d.Runs
 	if n := len(runs); n > most {
-		t.Note = fmt.Sprintf("the last %d of %s", most, thousands(int64(n)))
+		t.Note = fmt.Sprintf("the last %d of %s", most, output.Count(int64(n)))
 		runs = runs[n-most:]
 	}
 	for i, r := range runs {
@@ -65,17 +48,17 @@ func (d *Document) runsTable() table {
 func (d *Document) limitsOf(r Run) string {
 	var all []string
 	if r.RPM != nil {
-		all = append(all, thousands(int64(*r.RPM))+" calls a minute")
+		all = append(all, output.Count(int64(*r.RPM))+" calls a minute")
 	}
 	if r.TPM != nil {
-		all = append(all, thousands(int64(*r.TPM))+" tokens a minute")
+		all = append(all, output.Count(int64(*r.TPM))+" tokens a minute")
 	}
 	if l := d.stated(r.Endpoint); l != nil && len(all) == 0 {
 		if l.Requests != nil {
-			all = append(all, thousands(*l.Requests)+" calls, as stated")
+			all = append(all, output.Count(*l.Requests)+" calls, as stated")
 		}
 		if l.Tokens != nil {
-			all = append(all, thousands(*l.Tokens)+" tokens, as stated")
+			all = append(all, output.Count(*l.Tokens)+" tokens, as stated")
 		}
 	}
 	if len(all) == 0 {
@@ -112,7 +95,7 @@ func (d *Document) errorsTable() table {
 // name is the error as briefly as it can be told from others.
 func (f *Failure) name() string {
 	var parts []string
-	if f.Status != nil {
+	if f.Status != nil && !f.answered() {
 		parts = append(parts, strconv.Itoa(*f.Status))
 	}
 	switch {
@@ -125,12 +108,19 @@ func (f *Failure) name() string {
 	case f.Code != "" || f.Type != "":
 	case f.Reason != "":
 		parts = append(parts, f.Reason)
-	case f.Class == "unknown":
+	case f.answered():
+		parts = append(parts, "answer cut off or unusable")
+	case f.Class == classUnknown:
 		parts = append(parts, "outcome unknown")
 	default:
 		parts = append(parts, strings.ReplaceAll(f.Class, "_", " "))
 	}
 	return strings.Join(parts, " ")
+}
+
+// answered says that the API meant to answer and named no error: its status is no part of what went wrong.
+func (f *Failure) answered() bool {
+	return f.Class == classUnknown && f.Status != nil && *f.Status/100 == 2 && f.Code == "" && f.Type == ""
 }
 
 // String is where a prompt stands, as in prompts.jsonl:17 (r-1).
@@ -143,14 +133,4 @@ func (w Where) String() string {
 		s += " [" + *w.CustomID + "]"
 	}
 	return s
-}
-
-func (d *Document) answersTable(id, title string, answers []Answer) table {
-	t := table{ID: id, Title: title, Head: []string{"prompt", "model", "took", "tokens", "cost", "attempts"}}
-	for i, a := range answers {
-		key := fmt.Sprintf("%s.%d.", id, i)
-		t.Rows = append(t.Rows, []cell{words(a.Where.String()), words(a.Model), millis(key+"latency_ms", &a.Millis),
-			number(key+"total_tokens", a.Tokens), money(key+"cost", a.Cost), number(key+"attempts", int64(a.Attempts))})
-	}
-	return t
 }

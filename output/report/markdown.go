@@ -9,6 +9,9 @@ import (
 // markdown is for an issue or a wiki.
 func (d *Document) markdown(w io.Writer) error {
 	fmt.Fprintf(w, "# %s\n\n%s (%s)\n", escapeMarkdown(d.headline()), d.standing(), d.when())
+	if asked := d.asked(); asked != "" {
+		fmt.Fprintf(w, "\n%s\n", escapeMarkdown(asked))
+	}
 	for _, t := range d.tables() {
 		fmt.Fprintf(w, "\n## %s\n\n", t.Title)
 		if t.Note != "" {

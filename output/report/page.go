@@ -5,6 +5,8 @@ import (
 	"html/template"
 	"io"
 	"strings"
+
+	"batch/output"
 )
 
 //go:embed page.html
@@ -16,11 +18,11 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{"printable"
 func (d *Document) html(w io.Writer) error {
 	return page.Execute(w, struct {
 		*Document
-		Standing, When string
-		Cards          []card
-		Charts         []chart
-		Tables         []table
-	}{d, d.standing(), d.when(), d.cards(), d.charts(), d.tables()})
+		Standing, When, Asked string
+		Cards                 []card
+		Charts                []chart
+		Tables                []table
+	}{d, d.standing(), d.when(), d.asked(), d.cards(), d.charts(), d.tables()})
 }
 
 // prose keeps the lines of a text, and shows what cannot be seen.
@@ -42,28 +44,70 @@ type card struct {
 
 func (d *Document) cards() []card {
 	t := &d.Total
-	billed, wasted := money("total.spend.billed.cost", t.Spend.Billed.Cost), money("total.spend.wasted.cost", t.Spend.Wasted.Cost)
-	billed.Text, wasted.Text = t.Spend.Billed.cost(), t.Spend.Wasted.cost()
-	failed := card{Name: "failed", Cells: []cell{number("total.jobs.failed", t.Jobs.Failed)}, Note: plural(t.Attempts.All-t.Attempts.Done, "attempt") + " without an answer",
-		Bad: t.Jobs.Failed > 0}
-	lost := t.Spend.Wasted
-	waste := card{Name: "wasted", Cells: []cell{wasted}, Note: plural(lost.Tokens, "token") + " of attempts without an answer"}
-	if n := t.Spend.Lost.Attempts; n > 0 {
-		waste.Note += "; " + plural(n, "call") + " possibly paid and lost"
+	if t.Attempts.All == 0 {
+		return nil
 	}
-	cost := card{Name: "cost", Cells: []cell{billed}, Note: "as the API reported the tokens"}
-	if t.Spend.Billed.Cost == nil {
-		cost.Note = plural(t.Spend.Billed.Unknown, "attempt") + " without a known cost"
-	}
+	failed := card{Name: "failed", Cells: []cell{number("total.jobs.failed", t.Jobs.Failed)},
+		Note: output.Plural(t.Attempts.All-t.Attempts.Done-t.Attempts.Open, "attempt") + " without an answer", Bad: t.Jobs.Failed > 0}
 	used := number("total.spend.billed.tokens", t.Spend.Billed.Tokens)
 	used.Text = compact(t.Spend.Billed.Tokens)
+	latency := card{Name: "latency, p50 and p99", Note: "of the answers",
+		Cells: []cell{millis("total.latency_ms.p50", t.Latency.P50), millis("total.latency_ms.p99", t.Latency.P99)}}
+	if t.Latency.P50 == nil {
+		latency.Cells, latency.Note = latency.Cells[:1], "no answers yet"
+	}
 	return []card{
-		{Name: "answered", Cells: []cell{number("total.jobs.done", t.Jobs.Done)}, Note: "of " + plural(t.Jobs.All, "prompt")},
-		failed, cost,
+		{Name: "answered", Cells: []cell{number("total.jobs.done", t.Jobs.Done)}, Note: "of " + output.Plural(t.Jobs.All, "prompt")},
+		failed, d.costCard(),
 		{Name: "tokens", Cells: []cell{used},
 			Note: compact(t.Tokens.Prompt) + " prompt and " + compact(t.Tokens.Completion) + " completion in the answers"},
-		waste,
-		{Name: "latency, p50 and p99", Cells: []cell{millis("total.latency_ms.p50", t.Latency.P50), millis("total.latency_ms.p99", t.Latency.P99)},
-			Note: "of the answers"},
+		d.wastedCard(), latency,
 	}
+}
+
+// costCard shows what was billed as reported. What was not reported, and what may have been spent, stand apart.
+func (d *Document) costCard() card {
+	s := &d.Total.Spend
+	c := card{Name: "cost", Cells: []cell{d.spent("total.spend.billed", &d.Total, s.Billed)}}
+	var notes []string
+	switch {
+	case s.Billed.Unknown > 0:
+		notes = append(notes, output.Plural(s.Billed.Unknown, "attempt")+" without a known price")
+	case s.Billed.Attempts > 0:
+		notes = append(notes, "as reported")
+	}
+	silent := s.Estimated
+	silent.add(s.GoneEstimated)
+	switch {
+	case silent.Unknown > 0:
+		notes = append(notes, output.Plural(silent.Attempts, "answer")+" did not report usage")
+	case silent.Attempts > 0:
+		notes = append(notes, "about "+silent.cost()+" more was not reported")
+	}
+	c.Note = strings.Join(append(notes, s.Lost.possibly()...), "; ")
+	return c
+}
+
+func (d *Document) wastedCard() card {
+	s := &d.Total.Spend
+	c := card{Name: "wasted", Cells: []cell{d.spent("total.spend.wasted", &d.Total, s.Wasted)}}
+	notes := []string{"reported, for attempts without an answer"}
+	if s.Wasted.Attempts > 0 {
+		notes[0] = "reported, for " + output.Plural(s.Wasted.Tokens, "token") + " of attempts without an answer"
+	}
+	c.Note = strings.Join(append(notes, s.Lost.possibly()...), "; ")
+	return c
+}
+
+// possibly says of Lost what may have been spent.
+func (a Amount) possibly() []string {
+	switch {
+	case a.Attempts == 0:
+		return nil
+	case a.Unknown > 0:
+		return []string{"possibly more for " + output.Plural(a.Attempts, "call") + " with an unknown outcome"}
+	case a.Attempts == 1:
+		return []string{"up to " + a.cost() + " more for a call with an unknown outcome"}
+	}
+	return []string{"up to " + a.cost() + " more for " + output.Count(a.Attempts) + " calls with an unknown outcome"}
 }

@@ -34,6 +34,7 @@ func TestPage(t *testing.T) {
 			}
 			p.charts(c.charts)
 			p.numbers(c.doc)
+			p.cards(c.charts > 0)
 			for _, scheme := range []string{"light", "dark"} {
 				p.scheme(scheme)
 				p.contrast(scheme)
@@ -93,8 +94,15 @@ func (p *opened) charts(want int) {
 			p.Errorf("chart %s: words are cut off %q, or stand on others %q", c.ID, c.Cut, c.Over)
 		}
 	}
-	if empty := eval[int](p, `document.querySelectorAll('section.chart .empty').length`); empty != 6-want {
-		p.Errorf("%d charts say why there is nothing to draw, want %d", empty, 6-want)
+	silent := 6 - want
+	if want == 0 { // the page says it once
+		silent = 0
+	}
+	if empty := eval[int](p, `document.querySelectorAll('section.chart .empty').length`); empty != silent {
+		p.Errorf("%d charts say why there is nothing to draw, want %d", empty, silent)
+	}
+	if once := eval[int](p, `document.querySelectorAll('section.nothing').length`); (once == 1) != (want == 0) {
+		p.Errorf("%d places say that nothing was called", once)
 	}
 }
 
@@ -109,18 +117,40 @@ func (p *opened) numbers(doc *Document) {
 	}
 	type number struct{ Key, Value, Text string }
 	shown := eval[[]number](p, `[...document.querySelectorAll('[data-key]')].map(e => ({Key: e.dataset.key, Value: e.value, Text: e.textContent}))`)
-	if len(shown) < 10 {
+	if least := min(10, 1+9*doc.Total.Attempts.All); int64(len(shown)) < least {
 		p.Errorf("only %d numbers have a key", len(shown))
 	}
 	for _, s := range shown {
 		if want := at(form, s.Key); s.Value != want {
 			p.Errorf("%s is %s on the page, %s in the JSON form", s.Key, s.Value, want)
 		}
-		if n, err := strconv.ParseInt(s.Value, 10, 64); err == nil && !strings.ContainsAny(s.Text, "$sMG ") && strings.ReplaceAll(s.Text, ",", "") != strconv.FormatInt(n, 10) &&
+		if n, err := strconv.ParseInt(s.Value, 10, 64); err == nil && !strings.ContainsAny(s.Text, "$sMG –") && !strings.Contains(s.Text, " ") && strings.ReplaceAll(s.Text, ",", "") != strconv.FormatInt(n, 10) &&
 			!strings.HasPrefix(s.Key, "rate.") {
 			p.Errorf("%s shows %q for %s", s.Key, s.Text, s.Value)
 		}
 	}
+}
+
+// cards looks at how the cards are laid out: in full rows, and no number is broken off its unit.
+func (p *opened) cards(some bool) {
+	p.Helper()
+	for width, columns := range map[int64]int{1920: 6, 1200: 6, 1000: 3, 768: 3, 400: 2, 320: 2} {
+		p.viewport(width)
+		rows := eval[[]int](p, `Object.values(Object.groupBy([...document.querySelectorAll('.card')], c => c.getBoundingClientRect().top)).map(row => row.length)`)
+		for _, n := range rows {
+			if n != columns {
+				p.Errorf("at %d pixels a row has %d cards, want %d", width, n, columns)
+			}
+		}
+		if some != (len(rows) == 6/columns) {
+			p.Errorf("at %d pixels there are %d rows of cards", width, len(rows))
+		}
+		if broken := eval[[]string](p, `[...document.querySelectorAll('.card data')].filter(d => d.getClientRects().length > 1 || d.scrollWidth > d.parentElement.clientWidth ||
+			d.getBoundingClientRect().right > d.closest('.card').getBoundingClientRect().right || d.getBoundingClientRect().height > 40).map(d => d.textContent)`); len(broken) > 0 {
+			p.Errorf("at %d pixels numbers are broken, or stand out of their card: %q", width, broken)
+		}
+	}
+	p.viewport(1200)
 }
 
 // at finds the value of a key such as models.0.jobs.all.
@@ -184,6 +214,7 @@ func million() *Document {
 	for m := range 12 {
 		s := g.part(endpoint, fmt.Sprintf("a-model-with-a-long-name-%d", m))
 		s.part.Jobs = Jobs{Done: 83_000, Failed: 333}
+		s.part.Attempts = Attempts{All: 84_000, Done: 83_000, Unknown: 900, Open: 100}
 		s.part.Spend.Billed = Amount{Attempts: 83_000, Tokens: 20_000_000, AtLeast: 3 * tokens.Dollar}
 	}
 	for i := range int64(100_000) {

@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 
+	"batch/output"
 	"batch/runner/tokens"
 )
 
@@ -64,7 +65,7 @@ func (d *Document) rates(c chart, yLabel string, values []func(Bucket) float64, 
 	switch {
 	case len(limits) == 0:
 	case beyond:
-		c.Note += fmt.Sprintf("; the limit of %s a minute lies far above", thousands(int64(highest)))
+		c.Note += fmt.Sprintf("; the limit of %s a minute lies far above", output.Count(int64(highest)))
 	case said:
 		c.Legend = append(c.Legend, legend{"limit", "limit, as the API stated it"})
 	default:
@@ -123,9 +124,9 @@ func (d *Document) spendChart() chart {
 	case len(d.Time.Stretches) == 0:
 		c.Empty = "No call was made."
 	case billed.Cost == nil:
-		c.Empty = fmt.Sprintf("The cost of %s is not known", plural(billed.Unknown, "attempt"))
+		c.Empty = fmt.Sprintf("The cost of %s is not known", output.Plural(billed.Unknown, "attempt"))
 		if len(d.Unknown) > 0 {
-			c.Empty += ": " + d.Unknown[0].Why + " for " + printable(place("", d.Unknown[0].Model))
+			c.Empty += ": " + d.Unknown[0].Why + " for " + printable(d.place("", d.Unknown[0].Model))
 		}
 		c.Empty += ". Give prices with --price or --prices."
 	case *billed.Cost == 0:
@@ -168,7 +169,7 @@ func dollars(v float64) string {
 		return "$" + short(v)
 	}
 	if v == math.Trunc(v) {
-		return "$" + thousands(int64(v))
+		return "$" + output.Count(int64(v))
 	}
 	return "$" + fmt.Sprintf("%.2g", v)
 }

@@ -62,20 +62,30 @@ func (j *Jobs) add(state store.State, n int64) {
 	}
 }
 
+// The classes of outcomes, as the job file has them; an open attempt has none.
+const (
+	classDone         = "done"
+	classNotProcessed = "not_processed"
+	classUnknown      = "unknown"
+	classJobFailed    = "job_failed"
+	classRunStops     = "run_stops"
+	classInterrupted  = "interrupted"
+)
+
 // of is the count of an outcome.
 func (a *Attempts) of(class string) *int64 {
 	switch class {
-	case "done":
+	case classDone:
 		return &a.Done
-	case "not_processed":
+	case classNotProcessed:
 		return &a.NotProcessed
-	case "unknown":
+	case classUnknown:
 		return &a.Unknown
-	case "job_failed":
+	case classJobFailed:
 		return &a.JobFailed
-	case "run_stops":
+	case classRunStops:
 		return &a.RunStops
-	case "interrupted":
+	case classInterrupted:
 		return &a.Interrupted
 	}
 	return &a.Open

@@ -5,17 +5,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"batch/output"
 )
 
 // tables are the parts of the report, in order. Empty ones are left out.
 func (d *Document) tables() []table {
 	all := []table{d.jobsTable(), d.attemptsTable(), d.tokensTable(), d.timeTable(), d.spendTable(), d.unknownTable(), d.modelsTable(),
-		d.pricesTable(), d.runsTable(), d.errorsTable(), d.answersTable("slowest", "Slowest answers", d.Slowest)}
-	title := "Dearest answers"
-	if !slices.ContainsFunc(d.Dearest, func(a Answer) bool { return a.Cost != nil }) {
-		title = "Largest answers"
-	}
-	all = append(all, d.answersTable("dearest", title, d.Dearest))
+		d.pricesTable(), d.runsTable(), d.errorsTable(), d.slowestTable(), d.dearestTable()}
 	return slices.DeleteFunc(all, func(t table) bool { return len(t.Rows) == 0 })
 }
 
@@ -24,13 +21,16 @@ func (d *Document) jobsTable() table {
 	j := d.Total.Jobs
 	t.counts([]string{"prompts", "- answered"}, []string{"total.jobs.all", "total.jobs.done"}, j.All, j.Done)
 	for _, reason := range byCount(d.Total.Finish) {
-		n := cell{Text: thousands(d.Total.Finish[reason]), Num: true}
+		n := cell{Text: output.Count(d.Total.Finish[reason]), Num: true}
 		if knownReason(reason) {
 			n = number("total.finish_reasons."+reason, d.Total.Finish[reason])
 		}
 		name := "- - ended by " + reason
-		if reason == "" {
+		switch reason {
+		case "":
 			name = "- - ended without a reason"
+		case finishLength:
+			name += " (cut short)"
 		}
 		t.Rows = append(t.Rows, []cell{part(name), n})
 	}
@@ -39,6 +39,9 @@ func (d *Document) jobsTable() table {
 		0, j.Failed, j.Pending, j.Running, d.Skipped)
 	return t
 }
+
+// finishLength is the finish reason of an answer that was cut short.
+const finishLength = "length"
 
 // knownReason says that a finish reason is a word, so that it can be a part of a key.
 func knownReason(s string) bool {
@@ -74,13 +77,15 @@ func (d *Document) spendTable() table {
 	s := &d.Total.Spend
 	names := []string{"billed, as reported", "- for answers", "- - cut short (length)", "- wasted", "- - by jobs that failed", "- - by attempts that were retried",
 		"- for answers no longer in the input", "estimated: answers without usage", "estimated: the same, no longer in the input", "possibly paid and lost, at most"}
+	if silent := d.Total.Finish[finishLength] - s.Truncated.Attempts; s.Truncated.Attempts > 0 && silent > 0 {
+		names[2] += fmt.Sprintf("; %s more reported no usage", output.Count(silent))
+	}
 	for i, a := range s.amounts() {
 		if a.Attempts == 0 && i > 0 {
 			continue
 		}
 		key := "total.spend." + spendKeys[i]
-		cost := money(key+".cost", a.Cost)
-		cost.Text = a.cost()
+		cost := d.spent(key, &d.Total, *a)
 		used := number(key+".tokens", a.Tokens)
 		if a.Unbounded > 0 {
 			used.Text += " or more"
@@ -93,7 +98,7 @@ func (d *Document) spendTable() table {
 func (d *Document) unknownTable() table {
 	t := table{ID: "unknown", Title: "Costs that are not known", Head: []string{"model", "why", "attempts"}}
 	for i, u := range d.Unknown {
-		t.Rows = append(t.Rows, []cell{words(place(u.Endpoint, u.Model)), words(u.Why), number(fmt.Sprintf("cost_unknown.%d.attempts", i), u.Attempts)})
+		t.Rows = append(t.Rows, []cell{words(d.place(u.Endpoint, u.Model)), words(u.Why), number(fmt.Sprintf("cost_unknown.%d.attempts", i), u.Attempts)})
 	}
 	return t
 }
@@ -112,7 +117,7 @@ func (d *Document) timeTable() table {
 		return t
 	}
 	rate := func(name, key string, r float64) {
-		t.Rows = append(t.Rows, []cell{words(name), {Text: thousands(int64(r + 0.5)), Num: true, Key: key, Value: strconv.FormatFloat(r, 'f', -1, 64)}})
+		t.Rows = append(t.Rows, []cell{words(name), {Text: output.Count(int64(r + 0.5)), Num: true, Key: key, Value: strconv.FormatFloat(r, 'f', -1, 64)}})
 	}
 	t.Rows = append(t.Rows, []cell{words("time with calls"), millis("rate.active_ms", &d.Rate.ActiveMillis)})
 	rate("calls a minute", "rate.calls_per_minute", *d.Rate.Calls)
@@ -136,12 +141,12 @@ func (d *Document) headline() string {
 // standing says in a sentence how far the job file is.
 func (d *Document) standing() string {
 	j := d.Total.Jobs
-	s := fmt.Sprintf("%s of %s prompts answered", thousands(j.Done), thousands(j.All))
+	s := fmt.Sprintf("%s of %s prompts answered", output.Count(j.Done), output.Count(j.All))
 	if j.Failed > 0 {
-		s += fmt.Sprintf(", %s failed", thousands(j.Failed))
+		s += fmt.Sprintf(", %s failed", output.Count(j.Failed))
 	}
 	if n := j.Pending + j.Running; n > 0 {
-		s += fmt.Sprintf(", %s to go", thousands(n))
+		s += fmt.Sprintf(", %s to go", output.Count(n))
 	}
 	if d.RunOn {
 		s += "; a run is on"

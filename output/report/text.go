@@ -3,20 +3,33 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
-	"unicode"
 	"unicode/utf8"
+
+	"batch/output"
+)
+
+// Lines of a text report are about so long at most; a name takes up to a half, and is shortened to no less than leastWidth.
+const (
+	lineWidth  = 100
+	nameWidth  = lineWidth / 2
+	leastWidth = 20
 )
 
 // text is for a terminal.
 func (d *Document) text(w io.Writer) error {
 	fmt.Fprintf(w, "%s\n%s\n%s\n", printable(d.headline()), d.standing(), d.when())
+	if asked := d.asked(); asked != "" {
+		fmt.Fprintln(w, printable(asked))
+	}
 	for _, t := range d.tables() {
 		fmt.Fprintf(w, "\n%s\n", strings.ToUpper(t.Title))
 		if t.Note != "" {
 			fmt.Fprintf(w, "  %s\n", t.Note)
 		}
+		t.fit()
 		columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		widths := t.widths()
 		if t.Head != nil {
@@ -38,12 +51,37 @@ func (d *Document) text(w io.Writer) error {
 		if i == 0 {
 			fmt.Fprint(w, "\nSAMPLES OF ANSWERS\n")
 		}
-		_, err = fmt.Fprintf(w, "  %s\n    > %s\n    %s\n", printable(s.Where.String()), printable(shorten(s.Prompt, 100)), printable(shorten(s.Text, 200)))
+		_, err = fmt.Fprintf(w, "  %s\n    > %s\n    %s\n", printable(s.Where.String()), shorten(printable(s.Prompt), lineWidth-6), shorten(printable(s.Text), lineWidth-4))
 	}
 	return err
 }
 
-// widths are those of the numbers, which stand right.
+// fit shortens words so that lines stay readable: names, then what stands last, then what stands before it.
+func (t *table) fit() {
+	shortened := func(column, most int) {
+		for _, row := range t.Rows {
+			if c := &row[column]; !c.Num {
+				c.Text = shorten(printable(c.Text), most)
+			}
+		}
+	}
+	for i := range len(t.Rows[0]) - 1 {
+		shortened(i, nameWidth)
+	}
+	for i := range slices.Backward(t.Rows[0]) {
+		widths := t.widths()
+		over := 2*len(widths) - lineWidth
+		for _, width := range widths {
+			over += width
+		}
+		if over <= 0 {
+			return
+		}
+		shortened(i, max(widths[i]-over, leastWidth))
+	}
+}
+
+// widths are those of the columns; numbers stand right.
 func (t *table) widths() []int {
 	all := make([]int, len(t.Rows[0]))
 	for i := range all {
@@ -73,22 +111,5 @@ func textRow(w io.Writer, row []cell, widths []int) {
 	fmt.Fprintln(w)
 }
 
-// printable makes text from outside fit for any screen: control and format characters are shown as escapes.
-func printable(s string) string {
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r == '\n' || r == '\t':
-			b.WriteByte(' ')
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-	}
-	return b.String()
-}
+// printable is for a line: line breaks in it are spaces.
+func printable(s string) string { return output.Printable(strings.ReplaceAll(s, "\n", " ")) }
