@@ -3,7 +3,6 @@ package runner
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"time"
 
 	"batch/runner/chat"
@@ -25,9 +24,9 @@ type Budget struct {
 	PossiblyCost   tokens.Money
 	PossiblyTokens int64
 
-	// Factor is the highest ratio of reported to estimated prompt tokens seen so far, per mille, or a cautious one where nothing was
-	// reported yet. It is at least 1000 and grows with what the run learns.
-	Factor int64
+	// Margins say by requested model how much longer prompts were at this endpoint than they had been estimated. One that is not
+	// among them is tokens.Unlearnt. Each learns from the answers of the run.
+	Margins map[string]tokens.Margin
 	// Prices knows the price of a requested model, or nil. Every worker asks it, many at once.
 	Prices func(model string) *tokens.Price
 }
@@ -58,7 +57,7 @@ type ledger struct {
 	spent    amount // over all runs, possibly spent included
 	possibly amount // of spent
 	reserved amount // for the calls in flight
-	factor   int64
+	margins  margins
 	prices   func(model string) *tokens.Price
 
 	// Of this run.
@@ -72,7 +71,7 @@ func newLedger(b Budget) ledger {
 		limit:    amount{b.MaxCost, b.MaxTokens},
 		spent:    amount{b.Cost, b.Tokens},
 		possibly: amount{b.PossiblyCost, b.PossiblyTokens},
-		factor:   max(b.Factor, perMille),
+		margins:  newMargins(b.Margins),
 		prices:   b.Prices,
 	}
 }
@@ -87,17 +86,19 @@ func (l *ledger) price(model string) *tokens.Price {
 // reservation is the most that a call can cost, and what it takes to settle it.
 type reservation struct {
 	price  *tokens.Price
+	margin *margin
 	prompt int64 // tokens, estimated
 	answer int64 // tokens at most, 0 when that is not known: then most is no limit
 	most   amount
 }
 
 func (l *ledger) most(c *store.Claim, price *tokens.Price) reservation {
-	prompt, answer := scale(c.Tokens, l.factor), c.MaxTokens
+	margin := l.margins.of(c.Model)
+	prompt, answer := margin.now().Worst(c.Tokens), c.MaxTokens
 	if answer == 0 && price != nil {
 		answer = price.Largest
 	}
-	r := reservation{price: price, prompt: c.Tokens, answer: answer}
+	r := reservation{price: price, margin: margin, prompt: c.Tokens, answer: answer}
 	r.most.tokens = add(prompt, answer)
 	if price != nil {
 		r.most.cost = price.Worst(prompt, answer)
@@ -159,21 +160,22 @@ func ofThat(any bool, possibly string) string {
 func (l *ledger) take(r reservation) { l.reserved = l.reserved.plus(r.most) }
 
 // settle puts what a call has cost in the place of what was reserved for it. answer is the tokens that were counted locally in an
-// answer without usage.
+// answer without usage. Thought that was not shown is not among them, and nothing tells how much it was.
 func (l *ledger) settle(r reservation, res *chat.Result, answer int64) {
 	l.reserved.cost -= r.most.cost
 	l.reserved.tokens -= r.most.tokens
+	r.margin.learn(r.prompt, res.Answer.Usage)
 	usage := tokens.Usage(res.Answer.Usage)
 	switch {
 	case usage.Known:
-		l.learn(r.prompt, usage.Prompt)
 		l.charge(r, usage, usage)
 	case res.Class == chat.Done:
-		most := scale(answer, l.factor)
+		margin := r.margin.now()
+		most := tokens.Margin{Factor: margin.Factor}.Worst(answer)
 		if r.answer > 0 { // more was not allowed
 			most = max(min(most, r.answer), answer)
 		}
-		l.charge(r, estimate(r.prompt, answer), estimate(scale(r.prompt, l.factor), most))
+		l.charge(r, estimate(r.prompt, answer), estimate(margin.Worst(r.prompt), most))
 	case possiblyPaid(res):
 		l.keep(r.most)
 		l.unknown = l.unknown || r.price == nil || r.answer == 0
@@ -200,14 +202,6 @@ func (l *ledger) keep(a amount) {
 	l.unsure = l.unsure.Plus(a.cost)
 }
 
-// learn raises the factor to what was reported for a prompt.
-func (l *ledger) learn(estimated, reported int64) {
-	if estimated > 0 {
-		const most = 1 << 53 // so that it does not wrap; no usage is larger
-		l.factor = max(l.factor, (min(reported, most)*perMille+estimated-1)/estimated)
-	}
-}
-
 func (l *ledger) status(p *Progress) {
 	p.Cost, p.CostKnown, p.PossiblySpent = l.cost, !l.unknown, l.unsure
 	p.Spent, p.SpentTokens = l.spent.cost, l.spent.tokens
@@ -220,19 +214,4 @@ func possiblyPaid(res *chat.Result) bool {
 
 func estimate(prompt, answer int64) tokens.Usage {
 	return tokens.Usage{Known: true, Prompt: prompt, Completion: answer, Total: add(prompt, answer)}
-}
-
-const perMille = 1000
-
-// scale is n times factor, rounded up.
-func scale(n, factor int64) int64 {
-	hi, lo := bits.Mul64(uint64(n), uint64(factor))
-	if hi >= perMille/2 {
-		return math.MaxInt64
-	}
-	whole, rest := bits.Div64(hi, lo, perMille)
-	if rest > 0 {
-		whole++
-	}
-	return int64(min(whole, math.MaxInt64))
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -123,7 +124,7 @@ func (w *world) put(jobs []store.Job) {
 		imp.File("prompts.jsonl")
 		for i, job := range jobs {
 			body := fmt.Sprintf(`{"prompt":"p%d"}`, i)
-			job.Line, job.Model, job.Key, job.Body = i+1, "m", sha256.Sum256([]byte(body)), []byte(body)
+			job.Line, job.Model, job.Key, job.Body = i+1, cmp.Or(job.Model, "m"), sha256.Sum256([]byte(body)), []byte(body)
 			if err := imp.Add(job); err != nil {
 				return err
 			}
