@@ -91,9 +91,6 @@ func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 	case chat.RunStops:
 		return j.stop(o, res, causeOf(res.Reason))
 	case chat.JobFailed:
-		if res.Reason == chat.ResponseTooLarge { // it was made, and most likely paid
-			o.Class = string(chat.Unknown)
-		}
 		return j.fail(o, res)
 	}
 	if res.Reason == chat.TimedOut {
@@ -119,13 +116,16 @@ func outcome(c *store.Claim, res *chat.Result) store.Outcome {
 	if res.Class != chat.Done {
 		o.ErrorBody = res.Body
 	}
+	if res.Reason == chat.ResponseTooLarge { // it was made, and most likely paid
+		o.Class = string(chat.Unknown)
+	}
 	return o
 }
 
 // replayedFailure is a failure that the API gave before and kept under the job's idempotency key: only another key can get an answer.
-// A good answer that broke off on its way is still kept under the old one.
+// A good answer that broke off on its way is still kept under the old one, as is one that is too large.
 func replayedFailure(res *chat.Result) bool {
-	return res.Replayed && (res.Class == chat.JobFailed || res.Class == chat.Unknown && res.Status >= 400)
+	return res.Replayed && res.Reason != chat.ResponseTooLarge && (res.Class == chat.JobFailed || res.Class == chat.Unknown && res.Status >= 400)
 }
 
 func complete(o store.Outcome, c *store.Claim, res *chat.Result, answer int64) store.Outcome {
@@ -197,9 +197,10 @@ func (j *judge) fail(o store.Outcome, res *chat.Result) store.Outcome {
 	return o
 }
 
-// shared says that a failure may be about what the jobs have in common, as an unknown model or parameter is.
+// shared says that a failure may be about what the jobs have in common, as an unknown model or parameter is. An answer that is too
+// large is not: it was made and most likely paid, and would be again if its job were taken back.
 func shared(res *chat.Result) bool {
-	if res.Status == http.StatusRequestEntityTooLarge || res.Reason == chat.TooLarge {
+	if res.Status == http.StatusRequestEntityTooLarge || res.Reason == chat.TooLarge || res.Reason == chat.ResponseTooLarge {
 		return false
 	}
 	for _, own := range []string{"context_length", "content_policy", "content_filter"} {
@@ -239,7 +240,9 @@ func (j *judge) stop(o store.Outcome, res *chat.Result, cause Cause) store.Outco
 			j.stopped = j.forbidden.jobs
 		}
 	}
-	o.Class, o.ErrorBody = string(chat.RunStops), res.Body
+	if o.ErrorBody = res.Body; !possiblyPaid(res) {
+		o.Class = string(chat.RunStops)
+	}
 	o.Arrow, o.Last = store.Release, true
 	return o
 }

@@ -74,6 +74,27 @@ func TestRunStops(t *testing.T) {
 			}
 		})
 	})
+	t.Run("answers too large to read go on: each was made, and most likely paid", func(t *testing.T) {
+		tooLarge := refused(chat.JobFailed, chat.ResponseTooLarge, 200, "")
+		replayed := tooLarge
+		replayed.Replayed = true
+		for _, res := range []chat.Result{tooLarge, replayed} {
+			in(t, 50, always(res), func(w *world) {
+				if sum := w.run(Options{}); sum.Failed != 50 || sum.Stop != nil || len(w.api.calls) != 50 || w.possiblyPaid() != 50 {
+					t.Errorf("%+v after %d calls, %d of them possibly paid", sum, len(w.api.calls), w.possiblyPaid())
+				}
+			})
+		}
+	})
+	t.Run("what stops a run stays possibly paid", func(t *testing.T) {
+		res := refused(chat.Unknown, "", 500, "")
+		res.Simulated = true
+		in(t, 1, always(res), func(w *world) {
+			if sum := w.run(Options{}); sum.Stop == nil || sum.Stop.Cause != Simulated || w.possiblyPaid() != 1 {
+				t.Errorf("%+v, %d possibly paid", sum, w.possiblyPaid())
+			}
+		})
+	})
 	t.Run("a 403 stops the run when three jobs in a row meet it", func(t *testing.T) {
 		in(t, 10, always(refused(chat.JobFailed, chat.Forbidden, 403, "")), func(w *world) {
 			sum := w.run(Options{Concurrency: 1})

@@ -189,6 +189,25 @@ func (w *world) counts() store.Counts {
 	return c
 }
 
+// possiblyPaid is how many attempts the job file counts as such.
+func (w *world) possiblyPaid() (n int) {
+	w.t.Helper()
+	v, err := w.store.View(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer v.Close()
+	for a, err := range v.Attempts(w.t.Context()) {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if a.PossiblyPaid {
+			n++
+		}
+	}
+	return n
+}
+
 // check holds the job file against the calls that went out.
 func (w *world) check() {
 	w.t.Helper()
