@@ -10,24 +10,42 @@ import (
 // maxBound is the largest number that survives a reader which knows only doubles; a bound beyond it is none.
 const maxBound = 1 << 53
 
-// maxTokens is the bound that the request of the line sets for its answer, 0 for none.
-func (r *Reader) maxTokens() int64 {
-	limit := r.sent("max_completion_tokens")
-	if limit == nil {
-		limit = r.sent("max_tokens")
-	}
-	bound, choices := positive(limit), int64(1)
+// bound is what the request that was put together last says of how much its call can use: the most tokens of its answer, 0 for
+// nothing said, which leaves the largest answer of the model; or that there is no worst case at all.
+func (r *Reader) bound() (most int64, boundless bool) {
+	most, choices := r.longest(), int64(1)
 	if n := r.sent("n"); n != nil {
-		choices = positive(n) // of an n that is no number of choices nobody knows what a server makes: no bound
+		choices = positive(n) // 0 for what is no number of choices: nobody knows what a server makes of it
 	}
-	if choices > 0 && bound > maxBound/choices {
-		return 0
+	switch {
+	case choices == 0, choices > 1 && (most == 0 || most > maxBound/choices):
+		return 0, true // the largest answer of a model bounds one choice only
+	case !onlyText(r.sent("modalities")), !r.textOnly():
+		return 0, true
 	}
-	return bound * choices
+	return most * choices, false
 }
 
-// sent gives the value of a field of the request that was put together last, of the line or a fill-in; nil without one, and for
-// null, which says as much.
+// longest is the most tokens of one choice, 0 for no bound. Some APIs know only one of the two fields, and the longer answer is
+// then the one to be expected; one that is no number of tokens may be no limit to them (-1).
+func (r *Reader) longest() int64 {
+	longest := int64(0)
+	for _, name := range []string{"max_completion_tokens", "max_tokens"} {
+		limit := r.sent(name)
+		if limit == nil {
+			continue
+		}
+		n := positive(limit)
+		if n == 0 {
+			return 0
+		}
+		longest = max(longest, n)
+	}
+	return longest
+}
+
+// sent gives the value of a field of the request that was put together last, of the line or a fill-in that it took; nil without
+// one, and for null, which says as much.
 func (r *Reader) sent(name string) jsontext.Value {
 	members := r.line.top
 	if r.line.batch {
@@ -36,7 +54,7 @@ func (r *Reader) sent(name string) jsontext.Value {
 	value := jsontext.Value(nil)
 	if m := find(members, name); m != nil {
 		value = m.value
-	} else if i := slices.IndexFunc(r.fill.fields, func(f Field) bool { return f.Name == name }); i >= 0 {
+	} else if i := slices.IndexFunc(r.fill.fields, func(f Field) bool { return f.Name == name }); i >= 0 && r.fill.line[i] {
 		value = r.fill.fields[i].Value
 	}
 	if value.Kind() == 'n' {

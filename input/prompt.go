@@ -31,9 +31,12 @@ type Prompt struct {
 	Carried []byte   // the author's own keys as one JSON object in the line's order, values as written; nil without any
 	Tokens  int64    // prompt tokens, as Options.Counter counts them
 
-	// MaxTokens is the most completion tokens that the request allows, over all its choices: max_completion_tokens or max_tokens,
-	// times n. 0 when it has no bound that can be told.
+	// MaxTokens is the most completion tokens that the request allows, over all its choices: the larger of max_completion_tokens and
+	// max_tokens, times n. 0 when it says nothing that can be used: the largest answer of its model bounds it.
 	MaxTokens int64
+	// Boundless says that nothing bounds what the call can use, and MaxTokens is 0: parts of the prompt or of the answer are not
+	// text, or it asks for several choices without saying how long.
+	Boundless bool
 }
 
 // LineError is a bad line: where it stands, what is wrong and what to do about it. It never holds prompt text.

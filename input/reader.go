@@ -152,7 +152,7 @@ func (r *Reader) parse(text []byte) (Prompt, *LineError) {
 		return Prompt{}, &LineError{Problem: err.Error()}
 	}
 	p.Key = key
-	p.MaxTokens = r.maxTokens()
+	p.MaxTokens, p.Boundless = r.bound()
 	r.fill.keep()
 	if p.Batch {
 		r.batch++
