@@ -14,6 +14,8 @@ const maxEvent = 32 << 20
 //
 // It is Done with a finish reason for every choice, or with [DONE]; what goes wrong after the finish reasons is no loss
 // (only usage can follow them). Anything else that ends early is Unknown.
+//
+// Some servers count in every chunk: what such a stream has counted when it breaks off is not what it used, so its usage is unknown.
 func (c *Client) readStream(b *bodyReader, head []byte, err error, asked asked, r *Result) {
 	b.record, b.head = true, head
 	var source io.Reader = b
@@ -25,6 +27,7 @@ func (c *Client) readStream(b *bodyReader, head []byte, err error, asked asked, 
 	var s assembly
 	var apiErr *apiError
 	var flaw string
+	var final bool // no other usage will come
 	readErr := error(nil)
 	for event, err := range sse.Read(&terminated{r: source}, &sse.ReadConfig{MaxEventSize: maxEvent}) {
 		if err != nil {
@@ -36,13 +39,19 @@ func (c *Client) readStream(b *bodyReader, head []byte, err error, asked asked, 
 			continue
 		}
 		if string(data) == "[DONE]" {
-			b.ended = true
+			b.ended, final = true, true
 			break
 		}
 		b.progress()
 		if apiErr, flaw = s.add(event.Type, data); apiErr != nil || flaw != "" {
 			break
 		}
+		if !final && s.usage != nil {
+			final = s.counted(data, asked.n)
+		}
+	}
+	if refused := apiErr != nil && judge(r.Status, apiErr).class != Unknown; !final && !refused {
+		s.usage = nil
 	}
 
 	if s.parts <= maxParts && (b.ended || s.finished(asked.n)) {
@@ -97,6 +106,19 @@ func (s *assembly) add(event string, data []byte) (*apiError, string) {
 		return nil, "the stream has more parts than a completion can have"
 	}
 	return nil, ""
+}
+
+// counted says whether a chunk has the usage of the whole answer: it is that of the last finish reason, or comes after it without
+// any choice.
+func (s *assembly) counted(chunk []byte, n int64) bool {
+	if kindOf(valueOf(chunk, "usage")) != '{' {
+		return false
+	}
+	choices := 0
+	for range eachElement(valueOf(chunk, "choices")) {
+		choices++
+	}
+	return s.finished(n) || choices == 0 && s.finished(1)
 }
 
 // terminated ends a stream with a blank line: go-sse gives out an event only at one, and servers leave the last out.

@@ -217,6 +217,60 @@ func TestStreamCutAtEveryByte(t *testing.T) {
 	}
 }
 
+// TestStreamUsageIsFinalOrUnknown: servers that count in every chunk have not counted all before the end.
+func TestStreamUsageIsFinalOrUnknown(t *testing.T) {
+	counted := func(choices string, n int) string {
+		return fmt.Sprintf(`data: {"id":"c-1","choices":[%s],"usage":{"prompt_tokens":25,"completion_tokens":%d,"total_tokens":%d}}`+"\n\n", choices, n, 25+n)
+	}
+	word := func(n int) string { return counted(`{"index":0,"delta":{"content":" a"},"finish_reason":null}`, n) }
+	end := `{"index":0,"delta":{},"finish_reason":"stop"}`
+	unknown := "data: " + `{"error":{"message":"it broke"}}` + "\n\n"
+	for name, row := range map[string]struct {
+		body  string
+		class Class
+		want  int64 // completion tokens, -1 for unknown
+		limit int64
+	}{
+		"ended in the middle":                          {word(1) + word(2), Unknown, -1, 0},
+		"a chunk that is not JSON":                     {word(1) + "data: {\n\n", Unknown, -1, 0},
+		"an error in the middle":                       {word(1) + unknown, Unknown, -1, 0},
+		"too large in the middle":                      {word(1) + word(2) + word(3), JobFailed, -1, 300},
+		"an error that refuses it":                     {word(1) + `data: {"error":{"code":400,"message":"long","type":"context_length_exceeded"}}` + "\n\n", JobFailed, 1, 0},
+		"nothing but blanks before the first word":     {counted("", 0), Unknown, -1, 0},
+		"one choice of two has ended":                  {word(1) + counted(`{"index":1,"delta":{},"finish_reason":"stop"}`, 2), Unknown, -1, 0},
+		"counted with the finish reason":               {word(1) + counted(end, 2), Done, 2, 0},
+		"and broken after it":                          {word(1) + counted(end, 2) + unknown, Done, 2, 0},
+		"counted after the finish reason":              {word(1) + chunk("{}", `"stop"`) + counted("", 3), Done, 3, 0},
+		"cut before it was counted":                    {word(1) + chunk("{}", `"stop"`), Done, -1, 0},
+		"[DONE] says that no other count will come":    {word(1) + chunk("{}", `"stop"`) + "data: [DONE]\n\n", Done, 1, 0},
+		"[DONE] after nothing":                         {counted(`{"index":0,"delta":{"role":"assistant"},"finish_reason":null}`, 1) + "data: [DONE]\n\n", Unknown, 1, 0},
+		"finished, but with an error instead of words": {counted(`{"index":0,"delta":{"role":"assistant"},"finish_reason":"error"}`, 4), Unknown, 4, 0},
+	} {
+		client := serve(t, answer(200, row.body, "Content-Type", "text/event-stream"), func(o *Options) { o.MaxResponse = row.limit })
+		r := do(client, streamRequest)
+		got := r.Answer.Usage.Completion
+		if !r.Answer.Usage.Known {
+			got = -1
+		}
+		if r.Class != row.class || got != row.want {
+			t.Errorf("%s: %v with %d, want %v with %d (%s)", name, r.Class, got, row.class, row.want, r.Message)
+		}
+		if counts := strings.Contains(string(r.Body), "usage"); r.Class == Done && (counts != (got >= 0) || (r.Answer.Text == "") != counts) {
+			t.Errorf("%s: %s, text %q", name, r.Body, r.Answer.Text)
+		}
+	}
+	several := strings.Replace(streamRequest, `"stream"`, `"n":2,"stream"`, 1)
+	for body, want := range map[string]bool{
+		word(1) + counted(end, 2):                  false,
+		word(1) + counted(end, 2) + counted("", 2): true, // one answer of two, but it is all that there will be
+	} {
+		r := do(serve(t, answer(200, body, "Content-Type", "text/event-stream")), several)
+		if r.Class != Unknown || r.Answer.Usage.Known != want {
+			t.Errorf("%s: %+v", body, r)
+		}
+	}
+}
+
 func TestStreamOfSeveralChoicesNeedsThemAll(t *testing.T) {
 	body := strings.Replace(streamRequest, `"stream"`, `"n":2,"stream"`, 1)
 	client := serve(t, answer(200, chunk(`{"content":"A"}`, `"stop"`), "Content-Type", "text/event-stream"))
