@@ -75,6 +75,8 @@ func (d *Document) costCard() card {
 		notes = append(notes, output.Plural(s.Billed.Unknown, "attempt")+" without a known price")
 	case s.Billed.Attempts > 0:
 		notes = append(notes, "as reported")
+	default:
+		notes = append(notes, "no usage was reported")
 	}
 	silent := s.Estimated
 	silent.add(s.GoneEstimated)

@@ -37,7 +37,7 @@ func TestCards(t *testing.T) {
 		{"no price", false, unknown(3), Amount{}, unknown(1), unknown(1), "unknown",
 			"3 attempts without a known price; 1 answer did not report usage; possibly more for 1 call with an unknown outcome", "–",
 			"reported, for attempts without an answer; possibly more for 1 call with an unknown outcome"},
-		{"no price, and nothing reported", false, Amount{}, Amount{}, Amount{}, unknown(1), "–", "possibly more for 1 call with an unknown outcome", "–",
+		{"no price, and nothing reported", false, Amount{}, Amount{}, Amount{}, unknown(1), "–", "no usage was reported; possibly more for 1 call with an unknown outcome", "–",
 			"reported, for attempts without an answer; possibly more for 1 call with an unknown outcome"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

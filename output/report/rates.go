@@ -109,6 +109,10 @@ func (d *Document) callsChart() chart {
 
 func (d *Document) tokensChart() chart {
 	c := chart{ID: "tokens-time", Title: "Tokens over time", Legend: []legend{{"two", "completion"}, {"one", "prompt"}}}
+	if d.Total.Spend.Billed.Tokens == 0 {
+		c.Empty = "No usage was reported."
+		return c
+	}
 	return d.rates(c, "a minute", []func(Bucket) float64{
 		func(b Bucket) float64 { return float64(b.Prompt) + float64(b.Completion) },
 		func(b Bucket) float64 { return float64(b.Prompt) },
@@ -123,6 +127,8 @@ func (d *Document) spendChart() chart {
 	switch {
 	case len(d.Time.Stretches) == 0:
 		c.Empty = "No call was made."
+	case billed.Attempts == 0:
+		c.Empty = "No usage was reported."
 	case billed.Cost == nil:
 		c.Empty = fmt.Sprintf("The cost of %s is not known", output.Plural(billed.Unknown, "attempt"))
 		if len(d.Unknown) > 0 {
