@@ -126,20 +126,12 @@ func (e *estimate) do(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	e.cfg.foretell = e.sample == 0
 	if err := e.prepare(ctx); err != nil {
-		return err
-	}
-	if err := e.readBudget(); err != nil {
-		return err
-	}
-	if err := e.readMoney(ctx); err != nil {
 		return err
 	}
 	code := exitOK
 	if e.sample > 0 {
-		if err := e.checkBudget(); err != nil {
-			return err
-		}
 		keep = true
 		if code, err = e.send(ctx); err != nil || e.interrupts.twice() {
 			return cmp.Or(err, exit(code))
@@ -224,7 +216,7 @@ func (e *estimate) foretell(ctx context.Context) error {
 	if m.seen, err = v.Seen(ctx); err != nil {
 		return err
 	}
-	if m.bills, err = v.Bills(ctx); err != nil {
+	if m.bills, err = v.BillsAt(ctx, output.Tiers(m.rows, m.margins)); err != nil {
 		return err
 	}
 	limits, err := v.Limits(ctx)
@@ -245,8 +237,7 @@ func (e *estimate) foretell(ctx context.Context) error {
 		}
 		m.prices = output.NewPrices(m.rows)
 	}
-	m.factor = promptFactor(m.seen)
-	m.cost = m.prices.Cost(m.bills, m.factor)
+	m.cost = m.prices.Cost(m.bills, m.margins)
 	e.spent = m.cost.Billed().Plus(m.cost.Estimated).Plus(m.cost.GoneEstimated)
 	e.evenOut()
 	e.paceUnder(limits[e.endpointName()])

@@ -94,6 +94,6 @@ func (e *estimate) spentUntilNow(ctx context.Context) (output.Amount, error) {
 	if err != nil {
 		return output.Amount{}, fmt.Errorf("read what was spent: %w", err)
 	}
-	c := e.money.prices.Cost(bills, e.money.factor)
+	c := e.money.prices.Cost(bills, e.money.margins)
 	return c.Billed().Plus(c.Estimated).Plus(c.GoneEstimated), nil
 }

@@ -96,6 +96,9 @@ func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt 
 	}
 	defer v.Close()
 	rep, err := output.Write(ctx, v, st, files, opt)
+	if lost := rep.Cost.Lost; err == nil && (lost.Money > 0 || !lost.Known()) { // the files do not tell it: what they do not need, Write does not read
+		rep.Cost, err = readCost(ctx, v)
+	}
 	var refused *output.RefusedError
 	if err != nil && !errors.As(err, &refused) {
 		var failure *store.Failure

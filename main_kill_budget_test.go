@@ -278,7 +278,7 @@ func (s *spender) unsent() (most tokens.Money) {
 		if err := json.Unmarshal([]byte(bounds), &n); err != nil {
 			s.t.Fatal(err)
 		}
-		worst[line] = s.price.Worst(n[0]*unlearntFactor/1000+2, n[1])
+		worst[line] = s.price.Worst(tokens.Unlearnt.Worst(n[0])+1, n[1])
 	})
 	if err != nil {
 		s.t.Fatal(err)

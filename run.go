@@ -39,11 +39,12 @@ type runConfig struct {
 	prices priceConfig
 	budget budgetConfig
 
-	out     outputConfig
-	dryRun  bool
-	exact   bool // count the tokens of every prompt, however many there are
-	skipBad bool
-	accept  bool
+	out      outputConfig
+	dryRun   bool
+	foretell bool // nothing is sent, so that no budget has to be kept
+	exact    bool // count the tokens of every prompt, however many there are
+	skipBad  bool
+	accept   bool
 }
 
 func runCommand(c *command) *cli.Command {
@@ -323,15 +324,6 @@ func (d *drain) do(ctx context.Context) (err error) {
 	if err := d.prepare(ctx); err != nil {
 		return err
 	}
-	if err := d.readBudget(); err != nil {
-		return err
-	}
-	if err := d.readMoney(ctx); err != nil {
-		return err
-	}
-	if err := d.checkBudget(); err != nil {
-		return err
-	}
 	if d.cfg.dryRun {
 		d.sayPlan()
 		return nil
@@ -412,7 +404,10 @@ func (d *drain) prepare(ctx context.Context) error {
 	if len(d.cfg.inputs) == 0 && len(d.cfg.fills) > 0 {
 		return usage(errors.New("flags that fill in request fields need the input that they fill"), "name the prompt file too, with --db %s", shellQuote(d.cfg.db))
 	}
-	return d.importInputs(ctx)
+	if err := d.importInputs(ctx); err != nil || d.imported {
+		return err
+	}
+	return d.settleMoney(ctx)
 }
 
 func (d *drain) wrongKind(simulated bool) error {

@@ -50,7 +50,10 @@ func (d *drain) importInputs(ctx context.Context) error {
 		settings[settingShape] = d.settings[settingShape]
 		imp.shaped = true
 	}
-	done, err := d.store.Import(ctx, store.ImportOptions{Settings: settings, AcceptChanges: d.cfg.accept, DryRun: d.cfg.dryRun},
+	done, err := d.store.Import(ctx, store.ImportOptions{Settings: settings, AcceptChanges: d.cfg.accept, DryRun: d.cfg.dryRun, Check: func(done store.Imported) error {
+		d.counts, d.backlog = done.Counts, done.Backlog
+		return d.settleMoney(ctx) // what is refused must not have changed a job
+	}},
 		func(table *store.Importer) error { return imp.load(ctx, d.cfg.inputs, table) })
 	var brake *store.BrakeError
 	if errors.As(err, &brake) {
@@ -60,7 +63,6 @@ func (d *drain) importInputs(ctx context.Context) error {
 		return err
 	}
 	d.imported = true
-	d.counts, d.backlog = done.Counts, done.Backlog
 	d.settings = settings
 	d.sayImport(done.Changes, &imp)
 	return nil
@@ -337,7 +339,7 @@ func (imp *importer) add(l *line, name string, table *store.Importer) error {
 	if l.bad == nil {
 		p := &l.prompt
 		return table.Add(store.Job{Line: p.Line, CustomID: p.CustomID, HasCustomID: p.HasCustomID, Model: p.Model,
-			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens, MaxTokens: p.MaxTokens})
+			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens, MaxTokens: p.MaxTokens, Boundless: p.Boundless})
 	}
 	imp.note(badLine{File: name, Line: l.bad.Line, Field: l.bad.Field, Problem: l.bad.Problem, Hint: l.bad.Hint})
 	if !imp.skipBad {

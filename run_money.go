@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,20 +96,39 @@ func (d *drain) readBudget() error {
 
 // money is what is known of prices and of what was spent before the run.
 type money struct {
-	prices output.Prices
-	rows   []store.Price // as they stand, or will, in the job file
-	cost   output.Cost   // of all runs before
-	bills  []store.Bill
-	seen   []store.Seen
-	factor int64 // the most prompt tokens that 1,000 estimated ones have been, or may be
+	prices  output.Prices
+	kept    []store.Price // as they stand in the job file
+	rows    []store.Price // as they will
+	cost    output.Cost   // of all runs before
+	bills   []store.Bill
+	seen    []store.Seen
+	margins output.Margins // how long prompts can be
 }
 
-// Until an answer has been seen, a prompt may have half as many tokens again as were counted; after that a tenth more, or what the
-// worst answer showed.
-const (
-	unlearntFactor = 1500
-	leastFactor    = 1100
-)
+// readCost is what a job file cost, with the worst case of what may have been charged for at the margins that its answers told.
+func readCost(ctx context.Context, v *store.View) (output.Cost, error) {
+	margins, err := output.ReadMargins(ctx, v)
+	if err != nil {
+		return output.Cost{}, err
+	}
+	rows, err := v.Prices(ctx)
+	if err != nil {
+		return output.Cost{}, err
+	}
+	bills, err := v.BillsAt(ctx, output.Tiers(rows, margins))
+	return output.NewPrices(rows).Cost(bills, margins), err
+}
+
+// settleMoney decides prices and budget, and refuses what cannot be kept to.
+func (d *drain) settleMoney(ctx context.Context) error {
+	if err := d.readBudget(); err != nil {
+		return err
+	}
+	if err := d.readMoney(ctx); err != nil || d.cfg.foretell {
+		return err
+	}
+	return d.checkBudget()
+}
 
 // readMoney decides the prices in force and reads what was spent.
 func (d *drain) readMoney(ctx context.Context) error {
@@ -122,8 +140,8 @@ func (d *drain) readMoney(ctx context.Context) error {
 		return err
 	}
 	defer v.Close()
-	kept, err := v.Prices(ctx)
-	if err != nil {
+	m := &d.money
+	if m.kept, err = v.Prices(ctx); err != nil {
 		return err
 	}
 	models, err := v.Models(ctx)
@@ -135,23 +153,31 @@ func (d *drain) readMoney(ctx context.Context) error {
 			models = append(models, b.Model)
 		}
 	}
-	m := &d.money
 	var missing []string
-	if m.rows, missing = d.cfg.prices.inForce(kept, d.endpointName(), models); len(missing) > 0 {
-		return d.cfg.prices.unpriced(missing[0])
+	m.rows, missing = d.cfg.prices.inForce(m.kept, d.endpointName(), models)
+	for _, model := range missing {
+		if slices.ContainsFunc(d.backlog, func(b store.Backlog) bool { return b.Model == model }) {
+			return d.cfg.prices.unpriced(model)
+		}
+		d.term.warn("unpriced", event{"model": model}, "%s; what it cost before is unknown", d.cfg.prices.unpriced(model))
 	}
 	m.prices = output.NewPrices(m.rows)
 	if m.seen, err = v.Seen(ctx); err != nil {
 		return err
 	}
-	m.factor = promptFactor(m.seen)
 	if len(m.rows) == 0 && !d.limits.set() {
 		return nil
 	}
-	if m.bills, err = v.Bills(ctx); err != nil {
+	if d.limits.set() {
+		if m.margins, err = output.ReadMargins(ctx, v); err != nil {
+			return err
+		}
+	}
+	// At the tiers of the prices that are about to be kept, not of those that stand in the file.
+	if m.bills, err = v.BillsAt(ctx, output.Tiers(m.rows, m.margins)); err != nil {
 		return err
 	}
-	m.cost = m.prices.Cost(m.bills, m.factor)
+	m.cost = m.prices.Cost(m.bills, m.margins)
 	return nil
 }
 
@@ -167,7 +193,8 @@ func (d *drain) enough(ctx context.Context) (flagValue, error) {
 	b := d.budget()
 	for _, left := range d.backlog {
 		price := d.money.prices.Of(d.endpointName(), left.Model)
-		prompt := left.Tokens*d.money.factor/1000 + left.Jobs
+		margin := d.money.margins.Of(d.endpointName(), left.Model)
+		prompt := margin.Worst(left.Tokens) + (margin.Surplus+1)*left.Jobs
 		completion := left.Most
 		if price != nil {
 			completion += (left.Jobs - left.Bounded) * price.Largest
@@ -195,14 +222,25 @@ func roundUp(n int64) int64 {
 // forecast is what the pending jobs will use and cost; so many of them, or all.
 func (d *drain) forecast(jobs int64) output.Forecast {
 	backlog := slices.Clone(d.backlog)
-	for i := range backlog {
-		b := &backlog[i]
-		part := func(n int64) int64 { return int64(float64(n) * float64(jobs) / float64(d.counts.Pending)) }
-		if jobs < d.counts.Pending {
-			b.Jobs, b.Tokens, b.Bounded, b.Most = part(b.Jobs), part(b.Tokens), part(b.Bounded), part(b.Most)
-		}
+	if jobs < d.counts.Pending {
+		backlog = share(backlog, jobs, d.counts.Pending)
 	}
 	return output.NewForecast(backlog, output.Known{Endpoint: d.endpointName(), Prices: d.money.prices, Seen: d.money.seen, Bills: d.money.bills})
+}
+
+// share is what a part of the jobs comes to, if every model has its part of them; each has one job at least, as its price may be
+// unknown.
+func share(backlog []store.Backlog, jobs, all int64) []store.Backlog {
+	var met, given int64
+	for i := range backlog {
+		b := &backlog[i]
+		met += b.Jobs
+		n := max(met*jobs/all-given, 1)
+		given += n
+		part := func(of int64) int64 { return (of*n + b.Jobs/2) / b.Jobs }
+		b.Tokens, b.Bounded, b.Most, b.Boundless, b.Jobs = part(b.Tokens), part(b.Bounded), part(b.Most), part(b.Boundless), n
+	}
+	return backlog
 }
 
 // guessed is a cost that is yet to come, for people; "" where nothing is known of it.
@@ -228,17 +266,6 @@ func marginText(estimated, reported int64) string {
 	return fmt.Sprintf("estimated %s, reported %s, factor %.3f", count(estimated), count(reported), float64(reported)/float64(estimated))
 }
 
-func promptFactor(seen []store.Seen) int64 {
-	highest := int64(0)
-	for _, s := range seen {
-		highest = max(highest, s.Highest)
-	}
-	if highest == 0 {
-		return unlearntFactor
-	}
-	return max(highest, leastFactor)
-}
-
 // keepMoney writes the prices and the limits in force to the job file.
 func (d *drain) keepMoney(ctx context.Context) error {
 	if err := d.store.SetSettings(ctx, map[string]string{
@@ -248,7 +275,20 @@ func (d *drain) keepMoney(ctx context.Context) error {
 	if d.money.prices == nil {
 		return nil
 	}
+	d.sayRepriced()
 	return d.store.SetPrices(ctx, d.money.rows)
+}
+
+// sayRepriced tells that what was answered at one price is counted at another from now on.
+func (d *drain) sayRepriced() {
+	before := output.NewPrices(d.money.kept)
+	for _, b := range d.money.bills {
+		was, is := before.Of(b.Endpoint, b.Model), d.money.prices.Of(b.Endpoint, b.Model)
+		if was != nil && (is == nil || !slices.Equal(was.Rates, is.Rates)) {
+			d.term.warn("repriced", event{"model": b.Model, "endpoint": b.Endpoint}, "the price of %s is another than before, and counts for earlier calls too", printable(b.Model))
+			return
+		}
+	}
 }
 
 // checkBudget refuses a limit that could not be kept: without a price there is no cost, and without a bound on the answer no worst
@@ -266,17 +306,28 @@ func (d *drain) checkBudget() error {
 		if price == nil && d.limits.cost > 0 {
 			return usage(fmt.Errorf("--max-cost: the price of model %q is unknown", printable(b.Model)), "give it with --price IN,OUT or --prices FILE")
 		}
+		if b.Boundless > 0 {
+			return usage(fmt.Errorf("%s: there is no worst case to reserve for %s: parts that are no text are not counted, nor several answers (n) without max_tokens",
+				flag, plural(b.Boundless, "prompt")), "send them in a run of their own without a budget")
+		}
 		if open := b.Jobs - b.Bounded; open > 0 && (price == nil || price.Largest == 0) {
-			return usage(fmt.Errorf("%s: nothing bounds the answers to %s, so there is no worst case to reserve", flag, plural(open, "prompt")),
-				"bound them with --max-tokens N")
+			hint := "bound them with --max-tokens N"
+			if d.counts.Done > 0 {
+				hint = fmt.Sprintf("--max-tokens N would bound them, but make other requests of all lines, so %s would be paid again; max_output_tokens of the model in a --prices FILE bounds them as they are",
+					plural(d.counts.Done, "answer"))
+			}
+			return usage(fmt.Errorf("%s: nothing bounds the answers to %s, so there is no worst case to reserve", flag, plural(open, "prompt")), "%s", hint)
 		}
 	}
 	if _, open := d.spentTokens(); open > 0 {
 		return usage(fmt.Errorf("%s: nothing bounds what %s of an earlier run may have used", flag, plural(open, "call")),
-			"begin another job file with --db, where every prompt is bounded by --max-tokens N")
+			"max_output_tokens of the model in a --prices FILE bounds them, if all of their parts are text")
 	}
-	if n := d.money.cost.Most().Unknown; d.limits.cost > 0 && n > 0 {
-		return usage(fmt.Errorf("--max-cost: what %s of earlier runs cost is not known", plural(n, "call")), "give the price of every model with --price IN,OUT or --prices FILE")
+	for _, b := range d.money.bills {
+		if d.limits.cost > 0 && d.money.prices.Cost([]store.Bill{b}, d.money.margins).Most().Unknown > 0 {
+			return usage(fmt.Errorf("--max-cost: what %s to %s at %s cost is not known", plural(b.Attempts, "call"), printable(b.Model), printable(b.Endpoint)),
+				"batch export %s --price IN,OUT keeps a price of every model at every endpoint", shellQuote(d.cfg.db))
+		}
 	}
 	return nil
 }
@@ -284,20 +335,21 @@ func (d *drain) checkBudget() error {
 // spentTokens is what all runs before have used or may have used, and the number of calls that nothing bounds.
 func (d *drain) spentTokens() (spent spending, unbounded int64) {
 	for _, b := range d.money.bills {
-		if b.Kind != store.BillLost {
-			spent.tokens += b.Usage.Total
-			if b.Estimated {
-				spent.tokens += b.Usage.Total * (d.money.factor - 1000) / 1000
+		margin := d.money.margins.Of(b.Endpoint, b.Model)
+		switch b.Kind {
+		case store.BillLost, store.BillOpen:
+			prompt, completion, known := output.WorstTokens(b, d.money.prices.Of(b.Endpoint, b.Model), margin)
+			if !known {
+				unbounded += b.Attempts
 			}
-			continue
+			spent.tokens += prompt + completion
+			spent.possibly += prompt + completion
+		default:
+			spent.tokens += b.Usage.Total
+			if b.Estimated { // as careful as the run that counted them
+				spent.tokens += margin.Worst(b.Usage.Total) - b.Usage.Total
+			}
 		}
-		price := d.money.prices.Of(b.Endpoint, b.Model)
-		if price == nil || price.Largest == 0 {
-			unbounded += b.Unbounded
-		}
-		prompt, completion := output.LostTokens(b, price, d.money.factor)
-		spent.tokens += prompt + completion
-		spent.possibly += prompt + completion
 	}
 	return spent, unbounded
 }
@@ -309,13 +361,24 @@ type spending struct{ tokens, possibly int64 }
 func (d *drain) budget() runner.Budget {
 	spent, _ := d.spentTokens()
 	c := d.money.cost
-	estimated := c.Estimated.Plus(c.GoneEstimated).Money
-	doubt := tokens.Money(math.Ceil(float64(estimated) / 1000 * float64(max(d.money.factor-1000, 0))))
+	most := c.Most().Money
+	for _, b := range d.money.bills {
+		if margin := d.money.margins.Of(b.Endpoint, b.Model); b.Estimated && b.Kind != store.BillLost && b.Kind != store.BillOpen {
+			cost := d.money.prices.Cost([]store.Bill{b}, nil).Most().Money
+			most = most.Plus(tokens.Money(margin.Worst(int64(cost))) - cost)
+		}
+	}
+	margins := map[string]tokens.Margin{}
+	for _, s := range d.money.seen {
+		if s.Endpoint == d.endpointName() {
+			margins[s.Model] = d.money.margins.Of(s.Endpoint, s.Model)
+		}
+	}
 	return runner.Budget{
 		MaxCost: d.limits.cost, MaxTokens: d.limits.tokens,
-		Cost: c.Most().Money.Plus(doubt), PossiblyCost: c.Lost.Money,
+		Cost: most, PossiblyCost: c.Lost.Plus(c.Open).Money,
 		Tokens: spent.tokens, PossiblyTokens: spent.possibly,
-		Factor: d.money.factor,
-		Prices: func(model string) *tokens.Price { return d.money.prices.Of(d.endpointName(), model) },
+		Margins: margins,
+		Prices:  func(model string) *tokens.Price { return d.money.prices.Of(d.endpointName(), model) },
 	}
 }

@@ -59,7 +59,7 @@ type status struct {
 
 	Cost          *tokens.Money `json:"cost"` // of all that was reported, in dollars; null where a part is unknown
 	EstimatedCost *tokens.Money `json:"estimated_cost"`
-	PossiblySpent *tokens.Money `json:"possibly_spent"` // at most, for calls with an unknown outcome
+	PossiblySpent *tokens.Money `json:"possibly_spent"` // at most, for calls with an unknown outcome or none yet
 	cost          output.Cost
 
 	Projected output.Guess[tokens.Money] `json:"projected_cost"` // of all runs, when everything is answered
@@ -144,10 +144,6 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 		s.Gone += t.Gone
 		s.PossiblyPaid += t.PossiblyPaid
 	}
-	bills, err := v.Bills(ctx.Context)
-	if err != nil {
-		return s, err
-	}
 	prices, err := v.Prices(ctx.Context)
 	if err != nil {
 		return s, err
@@ -156,14 +152,22 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 	if err != nil {
 		return s, err
 	}
-	backlog, err := v.Backlog(ctx.Context)
+	margins, err := output.ReadMargins(ctx.Context, v)
+	if err != nil {
+		return s, err
+	}
+	bills, err := v.BillsAt(ctx.Context, output.Tiers(prices, margins))
+	if err != nil {
+		return s, err
+	}
+	backlog, err := v.Unanswered(ctx.Context)
 	if err != nil {
 		return s, err
 	}
 	known := output.Known{Prices: output.NewPrices(prices), Seen: seen, Bills: bills}
-	s.cost = known.Prices.Cost(bills, promptFactor(seen))
+	s.cost = known.Prices.Cost(bills, margins)
 	estimated := s.cost.Estimated.Plus(s.cost.GoneEstimated)
-	s.Cost, s.EstimatedCost, s.PossiblySpent = exactly(s.cost.Billed()), exactly(estimated), exactly(s.cost.Lost)
+	s.Cost, s.EstimatedCost, s.PossiblySpent = exactly(s.cost.Billed()), exactly(estimated), exactly(s.cost.Lost.Plus(s.cost.Open))
 	for _, b := range seen {
 		s.PromptEstimated += b.Estimated
 		s.PromptReported += b.Prompt
@@ -230,7 +234,11 @@ func (s status) print(w io.Writer) error {
 	row("  answered", s.Done)
 	row("  failed", s.Failed)
 	row("  pending", s.Pending)
-	row("  in work", s.InWork)
+	if s.Running {
+		row("  in work", s.InWork)
+	} else {
+		row("  out when a run died, possibly paid", s.InWork)
+	}
 	row("lines skipped", s.Skipped)
 	row("attempts", s.Attempts)
 	row("  possibly paid, without an answer", s.PossiblyPaid)
@@ -267,11 +275,16 @@ func (s status) printCost(w io.Writer) {
 		}
 	}
 	estimated := s.cost.Estimated.Plus(s.cost.GoneEstimated)
-	if all := s.cost.Billed().Plus(estimated).Plus(s.cost.Lost); all.Money > 0 || !all.Known() {
+	if all := s.cost.Billed().Plus(estimated).Plus(s.cost.Lost).Plus(s.cost.Open); all.Money > 0 || !all.Known() {
 		fmt.Fprintf(w, "cost so far\t%s\n", amount(s.cost.Billed()))
 	}
 	row("  beside it, not reported, about", estimated)
 	row("  beside it, possibly spent, at most", s.cost.Lost)
+	if s.Running {
+		row("  beside it, in flight, at most", s.cost.Open)
+	} else {
+		row("  beside it, out when a run died, at most", s.cost.Open)
+	}
 	if s.MaxCost != nil {
 		fmt.Fprintf(w, "budget\t$%s\n", *s.MaxCost)
 	}

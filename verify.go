@@ -157,6 +157,9 @@ func otherUsage(ctx context.Context, v *store.View) (wrong []string, err error) 
 			continue
 		}
 		said, readable := chat.UsageIn(row.Response)
+		if row.PlainOnly {
+			said = chat.Usage{Known: said.Known, Prompt: said.Prompt, Completion: said.Completion, Total: said.Total}
+		}
 		if readable && store.Usage(said) != row.Usage && len(wrong) < badLinesNamed {
 			wrong = append(wrong, fmt.Sprintf("not so: the tokens of %s:%d are those that its answer reports", row.File, row.Line))
 		}

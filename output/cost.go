@@ -1,8 +1,6 @@
 package output
 
 import (
-	"math"
-
 	"batch/runner/tokens"
 	"batch/store"
 )
@@ -58,6 +56,7 @@ type Cost struct {
 	Gone          Amount // reported for answers that are no longer in the input
 	GoneEstimated Amount
 	Lost          Amount // the most that attempts with an unknown outcome can have cost
+	Open          Amount // the same of those without an outcome: in flight, or out when a run died
 }
 
 // Billed is what was charged for, as far as it was reported.
@@ -65,50 +64,52 @@ func (c Cost) Billed() Amount { return c.Done.Plus(c.Wasted).Plus(c.Gone) }
 
 // Most is what may have been charged for at most, as far as anybody can know.
 func (c Cost) Most() Amount {
-	return c.Billed().Plus(c.Estimated).Plus(c.GoneEstimated).Plus(c.Lost)
+	return c.Billed().Plus(c.Estimated).Plus(c.GoneEstimated).Plus(c.Lost).Plus(c.Open)
 }
 
 // Plus adds two costs.
 func (c Cost) Plus(o Cost) Cost {
 	return Cost{c.Done.Plus(o.Done), c.Estimated.Plus(o.Estimated), c.Wasted.Plus(o.Wasted), c.Gone.Plus(o.Gone),
-		c.GoneEstimated.Plus(o.GoneEstimated), c.Lost.Plus(o.Lost)}
+		c.GoneEstimated.Plus(o.GoneEstimated), c.Lost.Plus(o.Lost), c.Open.Plus(o.Open)}
 }
 
-// Cost prices bills. factor is how many prompt tokens a lost attempt may have had for 1,000 estimated ones.
-func (p Prices) Cost(bills []store.Bill, factor int64) Cost {
+// Cost prices bills. The margins say how long the prompts of attempts without an outcome can have been; nil is those before any
+// answer told.
+func (p Prices) Cost(bills []store.Bill, margins Margins) Cost {
 	var c Cost
 	for _, b := range bills {
 		at := map[bool]map[store.BillKind]*Amount{
 			false: {store.BillDone: &c.Done, store.BillGone: &c.Gone, store.BillWasted: &c.Wasted},
-			true:  {store.BillDone: &c.Estimated, store.BillGone: &c.GoneEstimated, store.BillLost: &c.Lost},
+			true:  {store.BillDone: &c.Estimated, store.BillGone: &c.GoneEstimated, store.BillLost: &c.Lost, store.BillOpen: &c.Open},
 		}[b.Estimated][b.Kind]
-		*at = at.Plus(p.amount(b, factor))
+		*at = at.Plus(p.amount(b, margins))
 	}
 	return c
 }
 
-func (p Prices) amount(b store.Bill, factor int64) Amount {
+func (p Prices) amount(b store.Bill, margins Margins) Amount {
 	unknown := Amount{Unknown: b.Attempts}
 	price := p.Of(b.Endpoint, b.Model)
 	if price == nil || b.Usage.Audio > 0 {
 		return unknown
 	}
-	if b.Kind != store.BillLost {
+	if b.Kind != store.BillLost && b.Kind != store.BillOpen {
 		return Amount{Money: price.At(b.Above).Cost(tokens.Usage(b.Usage))}
 	}
-	if b.Unbounded > 0 && price.Largest == 0 {
+	prompt, completion, known := WorstTokens(b, price, margins.Of(b.Endpoint, b.Model))
+	if !known {
 		return unknown
 	}
-	prompt, completion := LostTokens(b, price, factor)
 	return Amount{Money: price.At(b.Above).Worst(prompt, completion)}
 }
 
-// LostTokens is the most that the attempts of a BillLost can have used, each rounded up.
-func LostTokens(b store.Bill, price *tokens.Price, factor int64) (prompt, completion int64) {
-	prompt = plus(int64(math.Ceil(float64(b.Usage.Prompt)/1000*float64(factor))), b.Attempts)
-	completion = b.Usage.Completion
+// WorstTokens is the most that the attempts of a BillLost or BillOpen can have used together; false when nothing bounds that.
+func WorstTokens(b store.Bill, price *tokens.Price, margin tokens.Margin) (prompt, completion int64, known bool) {
+	var largest int64
 	if price != nil {
-		completion = plus(completion, b.Unbounded*price.Largest)
+		largest = price.Largest
 	}
-	return prompt, completion
+	known = b.Boundless == 0 && (b.Unbounded == 0 || largest > 0)
+	prompt = plus(margin.Worst(b.Usage.Prompt), (margin.Surplus+1)*(b.Attempts-1)) // each rounded up, and with its surplus
+	return prompt, plus(b.Usage.Completion, b.Unbounded*largest), known
 }

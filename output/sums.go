@@ -49,8 +49,8 @@ func CheckSums(ctx context.Context, src attemptSource) ([]string, error) {
 
 	all := sum(totals)
 	billed := sums{Total: all.Total, Estimated: all.Estimated, Wasted: all.Wasted, Gone: all.Gone,
-		Attempts: all.Attempts, PossiblyPaid: all.PossiblyPaid, Cost: prices.Cost(bills, 1000)}
-	billed.Cost.Lost = Amount{}
+		Attempts: all.Attempts, PossiblyPaid: all.PossiblyPaid, Cost: prices.Cost(bills, nil)}
+	billed.Cost.Lost, billed.Cost.Open = Amount{}, Amount{}
 	var wrong []string
 	if byCall != billed {
 		wrong = append(wrong, fmt.Sprintf("not so: the totals are the sum of the attempts (%s; the attempts: %s)", billed, byCall))

@@ -246,13 +246,13 @@ func (w *writer) totals(ctx context.Context, src Source) error {
 	}
 	s, all := w.sinks[2], sum(totals)
 	all.Simulated = all.Simulated || w.opt.Simulated
-	w.report.Cost = w.prices.Cost(bills, 1000)
+	w.report.Cost = w.prices.Cost(bills, nil)
 	for i := range len(totals) + 1 {
 		t, cost := all, w.report.Cost
 		if i < len(totals) {
 			t = totals[i]
 			t.Simulated = t.Simulated || w.opt.Simulated
-			cost = w.prices.Cost(billsOf(bills, t.Endpoint, t.Model), 1000)
+			cost = w.prices.Cost(billsOf(bills, t.Endpoint, t.Model), nil)
 		}
 		w.rec.reset()
 		usageRow(&w.rec, t, cost, w.report.Complete, i == len(totals))

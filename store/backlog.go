@@ -9,21 +9,33 @@ type Backlog struct {
 	Tokens  int64 // estimated, of their prompts
 	Bounded int64 // jobs whose request bounds its answer
 	Most    int64 // completion tokens that those allow, together
+	// Boundless is how many jobs have no worst case: parts of their prompts are not counted, or they ask for several answers of
+	// no given length.
+	Boundless int64
 }
 
 // Backlog sums up the pending jobs of the input by model.
 func (v *View) Backlog(ctx context.Context) ([]Backlog, error) {
-	all, err := readBacklog(ctx, v.tx)
+	all, err := readBacklog(ctx, v.tx, "state = 'pending'")
 	if err != nil {
 		return nil, v.s.explain("read", err)
 	}
 	return all, nil
 }
 
-func readBacklog(ctx context.Context, q querier) ([]Backlog, error) {
+// Unanswered is Backlog with the jobs that are running.
+func (v *View) Unanswered(ctx context.Context) ([]Backlog, error) {
+	all, err := readBacklog(ctx, v.tx, "(state = 'pending' OR state = 'running')")
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	return all, nil
+}
+
+func readBacklog(ctx context.Context, q querier, where string) ([]Backlog, error) {
 	rows, err := q.QueryContext(ctx, `
-		SELECT model, count(*), sum(tokens), count(max_tokens), coalesce(sum(max_tokens), 0)
-		FROM jobs WHERE state = 'pending' AND position IS NOT NULL GROUP BY model ORDER BY model`)
+		SELECT model, count(*), sum(tokens), coalesce(sum(max_tokens > 0), 0), coalesce(sum(max_tokens), 0), coalesce(sum(max_tokens = 0), 0)
+		FROM jobs WHERE `+where+` AND position IS NOT NULL GROUP BY model ORDER BY model`)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +43,7 @@ func readBacklog(ctx context.Context, q querier) ([]Backlog, error) {
 	var all []Backlog
 	for rows.Next() {
 		var b Backlog
-		if err := rows.Scan(&b.Model, &b.Jobs, &b.Tokens, &b.Bounded, &b.Most); err != nil {
+		if err := rows.Scan(&b.Model, &b.Jobs, &b.Tokens, &b.Bounded, &b.Most, &b.Boundless); err != nil {
 			return nil, err
 		}
 		all = append(all, b)
@@ -48,6 +60,29 @@ type Seen struct {
 	EstimatedSq, EstimatedPrompt, PromptSq float64
 	OutputSq                               float64
 	Highest                                int64 // reported prompt tokens for 1,000 estimated ones, of the answer where they were most
+}
+
+// Surplus is by how much a prompt was longer than so many times what it was estimated at.
+type Surplus struct {
+	Endpoint, Model string
+	Factor          int64 // for 1,000 estimated tokens
+	Most            int64 // tokens beyond that, of the answer where they were most; at least 0
+}
+
+// Surplus fills in Most of each.
+func (v *View) Surplus(ctx context.Context, all []Surplus) error {
+	for i := range all {
+		s := &all[i]
+		err := v.tx.QueryRowContext(ctx, `
+			SELECT max(0, coalesce(max(a.prompt_tokens - j.tokens * ?1 / 1000), 0))
+			FROM jobs j JOIN attempts a ON a.id = j.attempt JOIN runs r ON r.id = a.run
+			WHERE j.state = 'done' AND a.total_tokens IS NOT NULL AND r.endpoint = ?2 AND j.model = ?3`,
+			s.Factor, s.Endpoint, s.Model).Scan(&s.Most)
+		if err != nil {
+			return v.s.explain("read", err)
+		}
+	}
+	return nil
 }
 
 // Seen reads what the answers of this file tell, those no longer in the input among them.

@@ -14,6 +14,7 @@ const (
 	BillGone   BillKind = "gone"   // their prompts are no longer in the input
 	BillWasted BillKind = "wasted" // of attempts that gave no job its answer
 	BillLost   BillKind = "lost"   // of attempts with an unknown outcome: the worst case, not what was used
+	BillOpen   BillKind = "open"   // of attempts without an outcome: in flight, or out when a run died; the worst case too
 )
 
 // Bill is what attempts used that are priced alike: of one endpoint, model and kind, at one tier of its price. With Price.Rates
@@ -25,48 +26,80 @@ type Bill struct {
 	Above           int64 // of the price tier
 	Attempts        int64
 	Usage           Usage // the sum; of BillLost the estimated prompts, and what the requests allow for their answers
-	Unbounded       int64 // of BillLost, the attempts whose request does not bound its answer
+	Unbounded       int64 // of BillLost and BillOpen, the attempts whose request says nothing of the length of its answer
+	Boundless       int64 // and those that have no worst case at all
+}
+
+// Tier is where a tier of a price begins, in prompt tokens: as they were reported, and as they are estimated when they may turn out
+// to be so many.
+type Tier struct {
+	Endpoint, Model  string
+	Above, Estimated int64
 }
 
 // Bills sums up all that was or may have been charged for: every attempt is in one Bill, or cost nothing.
 //
 // Most of the time goes into sorting the rows into groups, which is twice as fast by numbers; so runs are made endpoints of afterwards.
 func (v *View) Bills(ctx context.Context) ([]Bill, error) {
-	var lowest sql.NullInt64
-	if err := v.tx.QueryRowContext(ctx, "SELECT min(above) FROM prices WHERE above > 0").Scan(&lowest); err != nil {
-		return nil, v.s.explain("read", err)
+	prices, err := v.Prices(ctx)
+	if err != nil {
+		return nil, err
 	}
-	tier := func(prompt string) string {
-		if !lowest.Valid {
+	var tiers []Tier
+	for _, p := range prices {
+		tiers = append(tiers, Tier{p.Endpoint, p.Model, p.Above, p.Above})
+	}
+	return v.BillsAt(ctx, tiers)
+}
+
+// BillsAt is Bills at the tiers of other prices than those of the file, those that begin at 0 among them.
+func (v *View) BillsAt(ctx context.Context, tiers []Tier) ([]Bill, error) {
+	values := "VALUES ('', '', 0, 0)" // of no endpoint
+	var args []any
+	lowest := int64(-1)
+	for _, t := range tiers {
+		values += ", (?, ?, ?, ?)"
+		args = append(args, t.Endpoint, t.Model, t.Above, t.Estimated)
+		if least := min(t.Above, t.Estimated); t.Above > 0 && (lowest < 0 || least < lowest) {
+			lowest = max(least, 0)
+		}
+	}
+	if lowest < 0 {
+		values, args = "VALUES ('', '', 0, 0)", nil
+	}
+	tier := func(prompt, begins string) string {
+		if lowest < 0 {
 			return "0"
 		}
-		const of = `(SELECT max(p.above) FROM prices p JOIN runs r ON r.endpoint = p.endpoint WHERE r.id = a.run AND p.model = %s AND p.above < %s)`
-		own, every := fmt.Sprintf(of, "j.model", prompt), fmt.Sprintf(of, "''", prompt)
-		return fmt.Sprintf("iif(%s <= %d, 0, coalesce(%s, %s, 0))", prompt, lowest.Int64, own, every)
+		const of = `(SELECT max(p.above) FROM tiers p JOIN runs r ON r.endpoint = p.endpoint WHERE r.id = a.run AND p.model = %s AND p.%s < %s)`
+		own, every := fmt.Sprintf(of, "j.model", begins, prompt), fmt.Sprintf(of, "''", begins, prompt)
+		return fmt.Sprintf("iif(%s <= %d, 0, coalesce(%s, %s, 0))", prompt, lowest, own, every)
 	}
 	rows, err := v.tx.QueryContext(ctx, `
-		WITH parts (run, model, kind, estimated, above, audible, attempts, prompt, completion, total, cached, written, thought, audio, unbounded) AS (
+		WITH tiers (endpoint, model, above, estimated) AS MATERIALIZED (`+values+`),
+		parts (run, model, kind, estimated, above, audible, attempts, prompt, completion, total, cached, written, thought, audio, unbounded, boundless) AS (
 		  SELECT a.run, j.model, iif(j.state = 'done' AND j.attempt = a.id, iif(j.position IS NULL, 'gone', 'done'), 'wasted'), 0,
-		    `+tier("a.prompt_tokens")+`, coalesce(a.audio_tokens, 0) > 0,
+		    `+tier("a.prompt_tokens", "above")+`, coalesce(a.audio_tokens, 0) > 0,
 		    count(*), sum(a.prompt_tokens), sum(a.completion_tokens), sum(a.total_tokens), coalesce(sum(a.cached_tokens), 0),
-		    coalesce(sum(a.cache_write_tokens), 0), coalesce(sum(a.reasoning_tokens), 0), coalesce(sum(a.audio_tokens), 0), 0
+		    coalesce(sum(a.cache_write_tokens), 0), coalesce(sum(a.reasoning_tokens), 0), coalesce(sum(a.audio_tokens), 0), 0, 0
 		  FROM attempts a JOIN jobs j ON j.id = a.job
 		  WHERE a.total_tokens IS NOT NULL
 		  GROUP BY a.run * 8 + iif(j.state = 'done' AND j.attempt = a.id, iif(j.position IS NULL, 2, 4), 6) + (coalesce(a.audio_tokens, 0) > 0), j.model, 5
 		  UNION ALL
-		  SELECT a.run, j.model, iif(j.position IS NULL, 'gone', 'done'), 1, `+tier("w.estimated_prompt")+`, 0,
-		    count(*), sum(w.estimated_prompt), sum(w.estimated - w.estimated_prompt), sum(w.estimated), 0, 0, 0, 0, 0
+		  SELECT a.run, j.model, iif(j.position IS NULL, 'gone', 'done'), 1, `+tier("w.estimated_prompt", "above")+`, 0,
+		    count(*), sum(w.estimated_prompt), sum(w.estimated - w.estimated_prompt), sum(w.estimated), 0, 0, 0, 0, 0, 0
 		  FROM attempts a JOIN jobs j ON j.id = a.job AND j.attempt = a.id JOIN answers w ON w.job = j.id
 		  WHERE a.total_tokens IS NULL AND a.class = 'done' AND w.estimated IS NOT NULL GROUP BY 1, 2, 3, 5
 		  UNION ALL
-		  SELECT a.run, j.model, 'lost', 1, `+tier("j.tokens")+`, 0,
-		    count(*), sum(j.tokens), sum(coalesce(j.max_tokens, 0)), sum(j.tokens + coalesce(j.max_tokens, 0)), 0, 0, 0, 0, sum(j.max_tokens IS NULL)
+		  SELECT a.run, j.model, iif(a.class IS NULL, 'open', 'lost'), 1, `+tier("j.tokens", "estimated")+`, 0,
+		    count(*), sum(j.tokens), sum(coalesce(j.max_tokens, 0)), sum(j.tokens + coalesce(j.max_tokens, 0)), 0, 0, 0, 0,
+		    sum(j.max_tokens IS NULL), sum(coalesce(j.max_tokens = 0, 0))
 		  FROM attempts a JOIN jobs j ON j.id = a.job
-		  WHERE a.total_tokens IS NULL AND (a.class = 'unknown' OR a.class = 'interrupted' AND a.sent) GROUP BY 1, 2, 5)
+		  WHERE a.total_tokens IS NULL AND (a.class IS NULL OR a.class = 'unknown' OR a.class = 'interrupted' AND a.sent) GROUP BY 1, 2, 3, 5)
 		SELECT r.endpoint, p.model, p.kind, p.estimated, p.above, sum(p.attempts), sum(p.prompt), sum(p.completion), sum(p.total), sum(p.cached),
-		  sum(p.written), sum(p.thought), sum(p.audio), sum(p.unbounded)
+		  sum(p.written), sum(p.thought), sum(p.audio), sum(p.unbounded), sum(p.boundless)
 		FROM parts p JOIN runs r ON r.id = p.run
-		GROUP BY r.endpoint, p.model, p.kind, p.estimated, p.above, p.audible ORDER BY 1, 2, 3, 4, 5`)
+		GROUP BY r.endpoint, p.model, p.kind, p.estimated, p.above, p.audible ORDER BY 1, 2, 3, 4, 5`, args...)
 	if err != nil {
 		return nil, v.s.explain("read", err)
 	}
@@ -76,7 +109,7 @@ func (v *View) Bills(ctx context.Context) ([]Bill, error) {
 		b := Bill{Usage: Usage{Known: true}}
 		u := &b.Usage
 		if err := rows.Scan(&b.Endpoint, &b.Model, &b.Kind, &b.Estimated, &b.Above, &b.Attempts, &u.Prompt, &u.Completion, &u.Total,
-			&u.Cached, &u.CacheWrite, &u.Reasoning, &u.Audio, &b.Unbounded); err != nil {
+			&u.Cached, &u.CacheWrite, &u.Reasoning, &u.Audio, &b.Unbounded, &b.Boundless); err != nil {
 			return nil, v.s.explain("read", err)
 		}
 		all = append(all, b)

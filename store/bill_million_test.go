@@ -69,6 +69,9 @@ func millionCosts(l *ledger, i int64) {
 			u.Audio = 1 + i%5
 		}
 		l.charge(job, u, false)
+	case i%20 == 5:
+		job.Kind, job.Estimated = BillOpen, true
+		l.charge(job, mostOfMillion(i), i%7 == 0)
 	}
 	if i%4 != 0 {
 		return
@@ -81,13 +84,18 @@ func millionCosts(l *ledger, i int64) {
 		l.charge(before, u, false)
 	case i%40 == 4 || i%20 != 4 && i%8 == 0:
 		before.Kind, before.Estimated = BillLost, true
-		u = Usage{Known: true, Prompt: 10 + i%5003, Completion: 100 + i%401}
-		if i%7 == 0 {
-			u.Completion = 0
-		}
-		u.Total = u.Prompt + u.Completion
-		l.charge(before, u, i%7 == 0)
+		l.charge(before, mostOfMillion(i), i%7 == 0)
 	}
+}
+
+// mostOfMillion is the worst case of job i, as far as it has one.
+func mostOfMillion(i int64) Usage {
+	u := Usage{Known: true, Prompt: 10 + i%5003, Completion: 100 + i%401}
+	if i%7 == 0 {
+		u.Completion = 0
+	}
+	u.Total = u.Prompt + u.Completion
+	return u
 }
 
 // makeMillion fills a new job file with n jobs.

@@ -41,6 +41,8 @@ type ImportOptions struct {
 	Settings      map[string]string // written with the jobs
 	AcceptChanges bool              // no brake
 	DryRun        bool              // undo everything in the end
+	// Check looks at what the import came to; its error undoes everything, and is returned as it is.
+	Check func(Imported) error
 }
 
 // Imported is what an import did, and where the jobs stand after it.
@@ -89,8 +91,13 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 		if done.Counts, err = readCounts(ctx, s.conn); err != nil {
 			return err
 		}
-		if done.Backlog, err = readBacklog(ctx, s.conn); err != nil {
+		if done.Backlog, err = readBacklog(ctx, s.conn, "state = 'pending'"); err != nil {
 			return err
+		}
+		if opt.Check != nil {
+			if callers = opt.Check(done); callers != nil {
+				return callers
+			}
 		}
 		if opt.DryRun {
 			return errUndo
@@ -165,7 +172,10 @@ func (imp *Importer) EndFile(in Input) error {
 func (imp *Importer) Add(j Job) error {
 	imp.position++
 	var id, most any
-	if j.MaxTokens > 0 && j.MaxTokens <= noBound {
+	switch {
+	case j.Boundless:
+		most = 0
+	case j.MaxTokens > 0 && j.MaxTokens <= noBound:
 		most = j.MaxTokens
 	}
 	if j.HasCustomID {

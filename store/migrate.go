@@ -19,7 +19,8 @@ var migrations = []string{
 	ALTER TABLE attempts ADD COLUMN audio_tokens INTEGER;
 	ALTER TABLE limits RENAME TO limits_1;` + tables("waits", "prices", "limits") + `
 	INSERT INTO limits (endpoint, not_before) SELECT endpoint, not_before FROM limits_1;
-	DROP TABLE limits_1;`,
+	DROP TABLE limits_1;
+	UPDATE inputs SET sha256 = zeroblob(32);`, // the next run reads them anew, and finds max_tokens
 }
 
 // tables are the statements of the schema that make these tables. A step may use it until the schema of one of them changes.

@@ -225,6 +225,7 @@ func TestMigrate(t *testing.T) {
 			{Endpoint: a, Model: "m", Kind: BillLost, Estimated: true, Attempts: 1, Usage: known(20, 0, 20), Unbounded: 1},
 			{Endpoint: a, Model: "m", Kind: BillWasted, Attempts: 1, Usage: known(7, 0, 7)},
 			{Endpoint: a, Model: "n", Kind: BillGone, Attempts: 1, Usage: known(61, 6, 67)},
+			{Endpoint: "https://b.example/v1", Model: "n", Kind: BillOpen, Estimated: true, Attempts: 1, Usage: known(50, 0, 50), Unbounded: 1},
 		}
 		if diff := cmp.Diff(want, bills); diff != "" {
 			t.Error(diff)

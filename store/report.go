@@ -24,6 +24,7 @@ type Call struct {
 	Estimated, EstimatedPrompt int64  // tokens counted locally when Usage is not Known
 
 	Tokens, MaxTokens int64 // of the job: its estimated prompt, and what its request allows for the answer, 0 for no bound
+	Boundless         bool  // nothing says how much the job can use at most
 }
 
 var classes = []string{"", "done", "not_processed", "unknown", "job_failed", "run_stops", "interrupted"}
@@ -82,7 +83,7 @@ func (v *View) calls(ctx context.Context, yield func(*Call, error) bool) error {
 		c.Final, c.Gone, c.Sent = bits>>5&1 == 1, bits>>6&1 == 1, bits>>7&1 == 1
 		c.Usage = Usage{Known: total.Valid, Prompt: prompt.Int64, Completion: completion.Int64, Total: total.Int64,
 			Cached: cached.Int64, CacheWrite: written.Int64, Reasoning: thought.Int64, Audio: audio.Int64}
-		c.Estimated, c.EstimatedPrompt, c.MaxTokens = estimated.Int64, estPrompt.Int64, most.Int64
+		c.Estimated, c.EstimatedPrompt, c.MaxTokens, c.Boundless = estimated.Int64, estPrompt.Int64, most.Int64, most.Valid && most.Int64 == 0
 		if !yield(&c, nil) {
 			return nil
 		}

@@ -81,7 +81,7 @@ CREATE TABLE jobs (
   limited    INTEGER NOT NULL DEFAULT 0,   -- rate limit episodes met
   generation INTEGER NOT NULL DEFAULT 0,   -- of its idempotency key
   tokens     INTEGER NOT NULL,             -- estimated prompt tokens
-  max_tokens INTEGER,                      -- the most that the request allows for its answer; NULL when it says nothing
+  max_tokens INTEGER,                      -- the most that the request allows for its answer; NULL when it says nothing, 0 when nothing can
   model      TEXT NOT NULL,
   custom_id  TEXT,
   key        BLOB NOT NULL CHECK (length(key) = 32),

@@ -31,6 +31,7 @@ type Job struct {
 	Carried     []byte // JSON object, or nil
 	Tokens      int64  // estimated prompt tokens
 	MaxTokens   int64  // the most that the request allows for its answer, 0 when it says nothing
+	Boundless   bool   // nothing says how much it can use at most: parts of it are not counted, or it asks for several answers
 }
 
 // Skipped is an input line that was left out of the run because it is bad; it stands in the errors file.
@@ -73,6 +74,7 @@ type Row struct {
 	RequestID string
 	Latency   time.Duration
 	Usage     Usage // reported by the API
+	PlainOnly bool  // the parts of Usage were not kept: an older version made this row
 
 	// Done only.
 	Response        []byte // raw body, or the assembled completion of a stream

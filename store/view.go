@@ -273,6 +273,7 @@ func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 	r.Latency = time.Duration(c.duration.Int64) * time.Millisecond
 	r.Usage = Usage{Known: c.total.Valid, Prompt: c.prompt.Int64, Completion: c.completion.Int64, Total: c.total.Int64,
 		Cached: c.cached.Int64, CacheWrite: c.written.Int64, Reasoning: c.thought.Int64, Audio: c.audio.Int64}
+	r.PlainOnly = c.total.Valid && !c.cached.Valid
 	r.Type, r.Code, r.Message = c.kind.String, c.code.String, c.message.String
 	r.Assembled, r.FinishReason = c.assembled.Int64 == 1, c.finish.String
 	r.EstimatedPrompt, r.Estimated = c.estPrompt.Int64, c.estimate.Int64

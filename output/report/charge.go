@@ -1,8 +1,6 @@
 package report
 
 import (
-	"math"
-
 	"batch/runner/tokens"
 	"batch/store"
 )
@@ -20,15 +18,12 @@ func (g *gatherer) reported(s *sums, c *store.Call, end *Bucket, answered bool) 
 	a := g.price(c, tokens.Usage(c.Usage))
 	sp := &s.part.Spend
 	sp.Billed.add(a)
-	if answered {
-		g.factor = max(g.factor, (min(c.Usage.Prompt, math.MaxInt64/2000)*1000+c.Tokens-1)/max(c.Tokens, 1))
-	}
 	switch {
 	case answered && c.Gone:
 		sp.Gone.add(a)
 	case answered:
 		sp.Done.add(a)
-		if c.Finish == "length" {
+		if c.Finish == finishLength {
 			sp.Truncated.add(a)
 		}
 	case c.State == store.Failed:

@@ -34,7 +34,8 @@ type gatherer struct {
 	lengths tally
 	runs    map[int64]int64 // attempts
 	unknown map[Unknown]int64
-	factor  int64 // reported prompt tokens for 1,000 estimated ones, where they were most
+	margins output.Margins // how long prompts can have been
+	runOn   bool
 	slowest ranking
 	dearest ranking
 }
@@ -51,9 +52,13 @@ type sums struct {
 // Gather reads a report out of a picture of the job file: one pass over its attempts, and what a few queries tell.
 func Gather(ctx context.Context, v *store.View, opt Options) (*Document, error) {
 	g := &gatherer{prices: output.NewPrices(opt.Prices), parts: map[key]*sums{}, clock: newClock(), lengths: tally{},
-		runs: map[int64]int64{}, unknown: map[Unknown]int64{}, factor: 1000,
+		runs: map[int64]int64{}, unknown: map[Unknown]int64{}, runOn: opt.RunOn,
 		slowest: ranking{by: func(a, b ranked) int { return cmp.Compare(a.millis, b.millis) }},
 		dearest: ranking{by: func(a, b ranked) int { return cmp.Or(cmp.Compare(a.cost, b.cost), cmp.Compare(a.tokens, b.tokens)) }}}
+	var err error
+	if g.margins, err = output.ReadMargins(ctx, v); err != nil {
+		return nil, err
+	}
 	for c, err := range v.Calls(ctx) {
 		if err != nil {
 			return nil, err
@@ -100,7 +105,7 @@ func (g *gatherer) call(c *store.Call) {
 	switch {
 	case answered:
 		end.Answers++
-	case c.Class != "" && c.Class != "done":
+	case c.Class != "" && c.Class != classDone:
 		end.Failures++
 	}
 	if c.Final && !c.Gone {
@@ -114,7 +119,7 @@ func (g *gatherer) call(c *store.Call) {
 		g.reported(s, c, end, answered)
 	case answered:
 		g.estimated(s, c)
-	case c.Class == "unknown" || c.Class == "interrupted" && c.Sent:
+	case c.Class == classUnknown || c.Class == classInterrupted && c.Sent, c.Class == "" && !g.runOn: // out when a run died
 		g.lost(s, c)
 	}
 }

@@ -69,7 +69,7 @@ func TestSpend(t *testing.T) {
 		{"done of n, in its upper tier", dollars(n.Done), "0.0202"},
 		{"failed job: both its attempts", dollars(n.OfFailed), "0.000021"},
 		{"wasted", dollars(n.Wasted), "0.000021"},
-		{"lost, bounded by the largest answer of the model", dollars(n.Lost), "0.002201"},
+		{"lost: as long a prompt as one turned out, and the largest answer of the model", dollars(n.Lost), "0.024"},
 		{"all", dollars(doc.Total.Spend.Billed), "unknown, at least 0.02049"},
 		{"of x", dollars(doc.Models[2].Spend.Billed), "unknown, at least 0"},
 	} {
@@ -171,13 +171,9 @@ func agrees(t *testing.T, f *jobFile, doc *Document) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	factor := int64(1000)
-	seen, err := v.Seen(ctx)
+	margins, err := output.ReadMargins(ctx, v)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, s := range seen {
-		factor = max(factor, s.Highest)
 	}
 	// The job file has no prices of its own here, so its bills know no tiers: the sums of tokens must agree, and all of the money
 	// of those that are in one tier.
@@ -196,7 +192,10 @@ func agrees(t *testing.T, f *jobFile, doc *Document) {
 			t.Errorf("%s: %d attempts, %d tokens; the bills say %d, %d", c.kind, c.got.Attempts, c.got.Tokens, attempts, total)
 		}
 	}
-	if want := output.NewPrices(prices).Cost(bills, factor).Lost; s.Lost.AtLeast != want.Money || s.Lost.Unknown != want.Unknown {
+	if bills, err = v.BillsAt(ctx, output.Tiers(prices, margins)); err != nil {
+		t.Fatal(err)
+	}
+	if want := output.NewPrices(prices).Cost(bills, margins).Lost; s.Lost.AtLeast != want.Money || s.Lost.Unknown != want.Unknown {
 		t.Errorf("lost: %v and %d, the bills say %v and %d", s.Lost.AtLeast, s.Lost.Unknown, want.Money, want.Unknown)
 	}
 	totals, err := v.Totals(ctx)

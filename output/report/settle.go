@@ -14,7 +14,7 @@ import (
 func (g *gatherer) lost(s *sums, c *store.Call) {
 	above := int64(0)
 	if price := g.prices.Of(c.Endpoint, c.Model); price != nil {
-		above = price.For(c.Tokens).Above
+		above = price.For(g.margins.Of(c.Endpoint, c.Model).Worst(c.Tokens)).Above
 	}
 	b := s.lost[above]
 	if b == nil {
@@ -23,21 +23,25 @@ func (g *gatherer) lost(s *sums, c *store.Call) {
 	}
 	b.Attempts++
 	b.Usage.Prompt = plus(b.Usage.Prompt, c.Tokens)
-	b.Usage.Completion = plus(b.Usage.Completion, c.MaxTokens)
-	if c.MaxTokens == 0 {
+	switch {
+	case c.Boundless:
+		b.Boundless++
+	case c.MaxTokens == 0:
 		b.Unbounded++
+	default:
+		b.Usage.Completion = plus(b.Usage.Completion, c.MaxTokens)
 	}
 }
 
-// settle prices what may be lost, once the factor is known.
+// settle prices what may be lost.
 func (g *gatherer) settle(k key, s *sums) {
 	for _, b := range s.lost {
-		cost := g.prices.Cost([]store.Bill{*b}, g.factor).Lost
+		cost := g.prices.Cost([]store.Bill{*b}, g.margins).Lost
 		price := g.prices.Of(k.endpoint, k.model)
-		prompt, completion := output.LostTokens(*b, price, g.factor)
+		prompt, completion, bounded := output.WorstTokens(*b, price, g.margins.Of(k.endpoint, k.model))
 		lost := Amount{Attempts: b.Attempts, Tokens: plus(prompt, completion), AtLeast: cost.Money, Unknown: cost.Unknown}
-		if price == nil || price.Largest == 0 {
-			lost.Unbounded = b.Unbounded
+		if !bounded {
+			lost.Unbounded = max(b.Unbounded+b.Boundless, 1)
 		}
 		s.part.Spend.Lost.add(lost)
 		if cost.Unknown > 0 {
