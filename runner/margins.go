@@ -58,6 +58,6 @@ func (m *margin) learn(estimated int64, usage chat.Usage) {
 	if !usage.Known || usage.Prompt == 0 {
 		return
 	}
-	m.over = max(m.over, usage.Prompt-m.base.Worst(estimated))
+	m.over = max(m.over, m.base.Missing(estimated, usage.Prompt))
 	m.own.Add(estimated, max(usage.Prompt-m.base.Surplus, 1))
 }

@@ -24,6 +24,17 @@ func (m Margin) Worst(estimated int64) int64 {
 	return plus(portion(estimated, m.Factor, perMille), m.Surplus)
 }
 
+// Missing is how much surplus a prompt needs beyond the margin, so that another that is longer by the factor is covered as well: it is
+// rounded the other way than Worst.
+func (m Margin) Missing(estimated, reported int64) int64 {
+	hi, lo := bits.Mul64(uint64(max(estimated, 0)), uint64(m.Factor))
+	if hi >= perMille {
+		return 0
+	}
+	at, _ := bits.Div64(hi, lo, perMille)
+	return max(0, reported-plus(int64(min(at, math.MaxInt64)), m.Surplus))
+}
+
 // Or is the larger of both, part by part.
 func (m Margin) Or(o Margin) Margin {
 	return Margin{max(m.Factor, o.Factor), max(m.Surplus, o.Surplus)}
@@ -54,13 +65,9 @@ func (l *Learnt) Add(estimated, reported int64) {
 		l.margin.Factor = max(LeastFactor, portion(l.reported, LeastFactor, l.estimated))
 	}
 	l.raise(t)
+	factor := l.margin
 	for _, t := range l.peaks {
-		// Rounded down here and up in Worst, so that answers between two peaks are covered too.
-		hi, lo := bits.Mul64(uint64(t.estimated), uint64(l.margin.Factor))
-		if hi < perMille {
-			at, _ := bits.Div64(hi, lo, perMille)
-			l.margin.Surplus = max(l.margin.Surplus, t.reported-int64(min(at, math.MaxInt64)))
-		}
+		l.margin.Surplus = max(l.margin.Surplus, factor.Missing(t.estimated, t.reported))
 	}
 }
 
@@ -75,12 +82,16 @@ func (l *Learnt) Margin() Margin {
 // raise keeps the answers that need the largest surplus at one factor or another: the factor moves with every answer, and a surplus
 // that was taken at an earlier one would not fit. They are the corners of the upper hull, few even of a million answers.
 func (l *Learnt) raise(t told) {
+	if t.excess() <= 0 {
+		return
+	}
 	at, _ := slices.BinarySearchFunc(l.peaks, t, func(a, b told) int {
 		return cmp.Or(cmp.Compare(a.estimated, b.estimated), cmp.Compare(b.reported, a.reported))
 	})
-	corners := make([]told, 0, len(l.peaks)+1)
+	l.peaks = slices.Insert(l.peaks, at, t)
+	corners := l.peaks[:0]
 	highest := int64(0)
-	for _, t := range slices.Insert(l.peaks, at, t) {
+	for _, t := range l.peaks {
 		if t.excess() <= highest {
 			continue
 		}
