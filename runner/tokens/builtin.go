@@ -106,21 +106,36 @@ func endsName(matched, rest string) bool {
 // The data know of no largest answer, but of the context that prompt and answer share: it bounds the answer too.
 func Builtin(provider, model string) *Price {
 	t := builtin()
-	p := t.byID[provider]
-	name := strings.ToLower(strings.TrimSpace(model))
-	if p == nil || isTuned(name) || paidBySearch(name) {
+	owner, m := t.model(provider, model)
+	if m == nil || len(m.Rates) == 0 || paidBySearch(model) {
 		return nil
+	}
+	return t.price(owner, m)
+}
+
+// Largest is the most tokens of an answer of a provider's model, whatever it costs; 0 when that is not known. One that searches may
+// ask itself many times for an answer.
+func Largest(provider, model string) int64 {
+	if _, m := builtin().model(provider, model); m != nil && !paidBySearch(model) {
+		return m.Context
+	}
+	return 0
+}
+
+// model is a provider's model by the name that it is asked for.
+func (t *table) model(id, name string) (*provider, *pricedModel) {
+	p := t.byID[id]
+	name = strings.ToLower(strings.TrimSpace(name))
+	if p == nil || isTuned(name) {
+		return nil, nil
 	}
 	owner, m := t.find(p, name)
 	if m == nil {
 		if dated := spellDate(name); dated != name {
-			owner, m = t.find(p, dated)
+			return t.find(p, dated)
 		}
 	}
-	if m == nil || len(m.Rates) == 0 {
-		return nil
-	}
-	return t.price(owner, m)
+	return owner, m
 }
 
 // find is the first model that matches, of the provider or else of those whose models it serves too.

@@ -76,6 +76,28 @@ func TestBuiltinKnowsWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+func TestLargest(t *testing.T) {
+	for name, want := range map[string]int64{
+		"openai gpt-4o":                128_000,
+		"openai GPT-4o-mini-20240718 ": 128_000,
+		"azure claude-haiku-4-5":       200_000,
+		"openrouter perplexity/sonar":  0, // who knows how often it asks itself
+		"google gemini-2.5-pro":        0, // nobody says
+		"openai ft:gpt-4o-mini:me::1":  0,
+		"openai gpt-9":                 0,
+		"nobody gpt-4o":                0,
+		" gpt-4o":                      0,
+	} {
+		provider, model, _ := strings.Cut(name, " ")
+		if got := Largest(provider, model); got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
+		if p := Builtin(provider, model); p != nil && p.Largest != want {
+			t.Errorf("%s: its price says %d, want %d", name, p.Largest, want)
+		}
+	}
+}
+
 // An entry that another one hides would never be used, or give the other's price.
 func TestEveryModelIsFoundByItsNames(t *testing.T) {
 	known := 0

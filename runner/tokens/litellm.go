@@ -5,18 +5,20 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
+
+// olderCached is the older name of what a cached token costs; entries of some models have both.
+const olderCached = "input_cost_per_token_cache_hit"
 
 // priceFields are the fields of an entry that are rates, by the place of the rate in rateSet.
 var priceFields = map[string]int{
 	"input_cost_per_token":            inputRate,
 	"output_cost_per_token":           outputRate,
 	"cache_read_input_token_cost":     cachedRate,
-	"input_cost_per_token_cache_hit":  cachedRate, // its older name
+	olderCached:                       cachedRate,
 	"cache_creation_input_token_cost": writeRate,
 	"output_cost_per_reasoning_token": thoughtRate,
 }
@@ -27,143 +29,165 @@ type entry struct {
 	rates           rateSet
 	above           map[int64]*rateSet
 	largest         int64
-	perSearch       bool      // it has a price for a search
-	apart           bool      // calls cost more than their tokens
-	picture         [2]amount // what a token of an image costs, in and out
+	read            []string // the rates that were read, by field and tier
+
+	apart     string    // what its calls are charged for beside their tokens, "" for nothing
+	other     string    // a price that is not one of tokens
+	perSearch bool      // it has a price for a search
+	painted   [2]amount // what a token of an image in an answer costs, and an image
+	bad       error     // the first member that makes no sense
 }
 
-// read takes the members of an entry in. Those that say nothing of a chat completion's price are passed over.
-func (e *entry) read(object jsontext.Value) error {
-	var seen []string
+// take takes the members of an entry in. Those that say nothing of a chat completion's price are passed over.
+func (e *entry) take(object jsontext.Value) {
 	d := jsontext.NewDecoder(bytes.NewBuffer(object), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	return members(d, func(field string, value jsontext.Value) error {
-		if value.Kind() == 'n' {
-			return nil
-		}
-		stem, above, tier := strings.Cut(field, "_above_")
-		if rate, known := priceFields[stem]; known {
-			set := &e.rates
-			if tier {
-				thousands, whole := strings.CutSuffix(above, "k_tokens")
-				n, err := strconv.ParseInt(thousands, 10, 32)
-				if !whole || err != nil {
-					return nil // what a cache holds for an hour, what is served first, ...
-				}
-				set = e.tier(n * 1000)
-			}
-			if slices.Contains(seen, field) {
-				return fmt.Errorf("%s: stands twice", field)
-			}
-			seen = append(seen, field)
-			return set.read(rate, field, value)
-		}
-		switch field {
-		case "litellm_provider":
-			if text, err := jsontext.AppendUnquote(nil, value); err == nil {
-				e.provider = string(text)
-			}
-		case "max_output_tokens":
-			return readTokens(field, value, &e.largest)
-		case "max_tokens": // its older name
-			if e.largest == 0 {
-				return readTokens(field, value, &e.largest)
-			}
-		case "tiered_pricing":
-			return e.readTiers(value)
-		case "search_context_cost_per_query":
-			e.perSearch = true
-		case "input_cost_per_request", "citation_cost_per_token", "output_cost_per_video_token":
-			m, err := readRate(field, value)
-			e.apart = e.apart || m > 0
-			return err
-		case "input_cost_per_image_token", "output_cost_per_image_token":
-			m, err := readRate(field, value)
-			e.picture[strings.IndexByte("io", field[0])] = amount{m, true}
-			return err
+	if err := members(d, func(field string, value jsontext.Value) error {
+		if err := e.member(field, value); err != nil && e.bad == nil {
+			e.bad = err
 		}
 		return nil
-	})
+	}); err != nil && e.bad == nil {
+		e.bad = err
+	}
 }
 
-// readTiers reads [{"range": [0, 256000], "input_cost_per_token": ...}, ...].
-func (e *entry) readTiers(value jsontext.Value) error {
-	d := jsontext.NewDecoder(bytes.NewBuffer(value), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if token, err := d.ReadToken(); err != nil || token.Kind() != '[' {
-		return fmt.Errorf("tiered_pricing: is no list")
+func (e *entry) member(field string, value jsontext.Value) error {
+	if value.Kind() == 'n' {
+		return nil
 	}
-	for d.PeekKind() == '{' {
-		var set rateSet
-		from := int64(-1)
-		if err := members(d, func(field string, value jsontext.Value) error {
-			if rate, known := priceFields[field]; known && value.Kind() != 'n' {
-				return set.read(rate, "tiered_pricing: "+field, value)
-			}
-			if field == "range" && value.Kind() == '[' {
-				first, _, _ := strings.Cut(strings.Trim(string(value), "[] \t\r\n"), ",")
-				return readTokens("tiered_pricing: range", jsontext.Value(strings.TrimSpace(first)), &from)
-			}
+	stem, above, tier := strings.Cut(field, "_above_")
+	if _, known := priceFields[stem]; known {
+		if !tier {
+			return e.rate(&e.rates, "", stem, field, value)
+		}
+		from, ours, err := tierAbove(above)
+		if err != nil {
+			return fmt.Errorf("%s: %w", shown(field), err)
+		}
+		if !ours {
 			return nil
-		}); err != nil {
-			return err
 		}
-		switch {
-		case from < 0: // tiers by something else
-			e.apart = true
-		case from == 0:
-			e.rates.fill(set)
-		default:
-			e.tier(from).fill(set)
+		return e.rate(e.tier(from), fmt.Sprint("above ", from), stem, field, value)
+	}
+	if strings.Contains(field, "_cost_per_") && !strings.Contains(field, "_token") && e.other == "" && charges(value) {
+		e.other = field
+	}
+	switch field {
+	case "litellm_provider":
+		if text, err := jsontext.AppendUnquote(nil, value); err == nil {
+			e.provider = string(text)
 		}
+	case "max_output_tokens":
+		return readTokens(field, value, &e.largest)
+	case "max_tokens": // its older name
+		if e.largest == 0 {
+			return readTokens(field, value, &e.largest)
+		}
+	case "tiered_pricing":
+		return e.readTiers(value)
+	case "search_context_cost_per_query":
+		e.perSearch = true
+	case "input_cost_per_request", "input_cost_per_query", "input_cost_per_second", "output_cost_per_second",
+		"citation_cost_per_token", "output_cost_per_video_token":
+		if e.apart == "" && charges(value) {
+			e.apart = field
+		}
+	case "output_cost_per_image_token":
+		m, err := readRate(field, value)
+		e.painted[0] = amount{m, true}
+		return err
+	case "output_cost_per_image":
+		e.painted[1].known = charges(value)
 	}
 	return nil
 }
 
-func (e *entry) tier(above int64) *rateSet {
-	if e.above == nil {
-		e.above = map[int64]*rateSet{}
+// rate reads one of the rates of a tier, which where names.
+func (e *entry) rate(set *rateSet, where, stem, field string, value jsontext.Value) error {
+	place := stem + " " + where
+	if slices.Contains(e.read, place) {
+		return fmt.Errorf("%s: stands twice", shown(field))
 	}
-	if e.above[above] == nil {
-		e.above[above] = &rateSet{}
+	e.read = append(e.read, place)
+	before := set[priceFields[stem]]
+	err := set.read(priceFields[stem], field, value)
+	if stem == olderCached && before.known {
+		set[cachedRate] = before
 	}
-	return e.above[above]
+	return err
 }
 
-// price is the price of the entry, nil when its calls have none or cost more than their tokens.
-func (e *entry) price(file string) *Price {
+// price is the price of the entry, or why it has none that can be charged.
+//
+// Images and sound in a prompt have prices of their own in many entries; the price of a token stands beside them. Such jobs have no
+// worst case anyway, most providers count an image in the prompt's tokens at their price, and who reports tokens of sound
+// is not charged for at all. Images in an answer are another matter: a prompt of nothing but text may get them, at ten times
+// the price of its words.
+func (e *entry) price() (price *Price, problem string) {
 	in, out := e.rates[inputRate], e.rates[outputRate]
 	switch {
-	case !in.known || !out.known || e.apart || paidBySearch(e.model) || e.perSearch && e.provider == "perplexity":
-		return nil
-	case e.picture[0].known && e.picture[0].m != in.m || e.picture[1].known && e.picture[1].m != out.m:
-		return nil
+	case e.bad != nil:
+		return nil, e.bad.Error()
+	case !in.known || !out.known:
+		return nil, e.missing(in, out)
+	case e.apart != "":
+		return nil, e.apart + " is charged beside the tokens, and not known of a call"
+	case paidBySearch(e.model) || e.perSearch && e.provider == "perplexity":
+		return nil, "its searches are charged beside the tokens, and not known of a call"
+	case e.painted[0].known && e.painted[0].m != out.m:
+		return nil, "output_cost_per_image_token is another price than output_cost_per_token, and images are not told from text"
+	case e.painted[1].known && !e.painted[0].known:
+		return nil, "output_cost_per_image is charged beside the tokens, and not known of a call"
 	}
-	return &Price{Rates: ladder(e.rates, e.above), Largest: e.largest, Source: file + ", " + e.model}
+	return &Price{Rates: ladder(e.rates, e.above), Largest: e.largest}, ""
+}
+
+func (e *entry) missing(in, out amount) string {
+	text := "input_cost_per_token and output_cost_per_token are missing"
+	switch {
+	case in.known:
+		text = "output_cost_per_token is missing"
+	case out.known:
+		text = "input_cost_per_token is missing"
+	}
+	if e.other != "" {
+		text += ", and " + e.other + " is no price of a token"
+	}
+	return text
+}
+
+// charges says that a price, of whatever thing, is not 0.
+func charges(value jsontext.Value) bool {
+	n, exact, err := decimal(string(value), decimals)
+	return err != nil || n != 0 || !exact
 }
 
 func readRate(field string, value jsontext.Value) (Money, error) {
 	if value.Kind() != '0' {
-		return 0, fmt.Errorf("%s: %s is not a number", field, value)
+		return 0, fmt.Errorf("%s: %s is not a number", field, shown(value))
 	}
-	n, _, err := decimal(string(value), decimals)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %s %w", field, value, err)
-	}
-	if Money(n) > mostForAToken {
-		return 0, fmt.Errorf("%s: %s is more than a dollar for one token", field, value)
+	n, exact, err := decimal(string(value), decimals)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%s: %s %w", field, shown(value), err)
+	case Money(n) > mostForAToken:
+		return 0, fmt.Errorf("%s: %s is more than a dollar for one token", field, shown(value))
+	case n == 0 && !exact:
+		return 0, fmt.Errorf("%s: %s has more than 12 decimals, and would count as 0", field, shown(value))
 	}
 	return Money(n), nil
 }
 
 func readTokens(field string, value jsontext.Value, n *int64) error {
 	if value.Kind() != '0' {
-		return fmt.Errorf("%s: %s is not a number", field, value)
+		return fmt.Errorf("%s: %s is not a number", field, shown(value))
 	}
 	tokens, whole, err := decimal(string(value), 0)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %s %w", field, value, err)
+		return fmt.Errorf("%s: %s %w", field, shown(value), err)
 	case !whole || tokens > math.MaxInt32:
-		return fmt.Errorf("%s: %s is no number of tokens", field, value)
+		return fmt.Errorf("%s: %s is no number of tokens", field, shown(value))
 	}
 	*n = tokens
 	return nil

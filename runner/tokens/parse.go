@@ -2,7 +2,10 @@ package tokens
 
 import (
 	"errors"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // PriceError says why a price or an amount of money is refused, and what to do about it.
@@ -12,6 +15,24 @@ type PriceError struct {
 }
 
 func (e *PriceError) Error() string { return e.Problem }
+
+// maxShown bounds what an error shows of a file that somebody else wrote, in bytes.
+const maxShown = 60
+
+// shown is a part of a file as an error names it: printable, and not longer than it needs to be for finding it.
+func shown[T ~string | ~[]byte](part T) string {
+	text, rest := string(part), ""
+	if n := maxShown; len(text) > n {
+		for n > 0 && !utf8.RuneStart(text[n]) {
+			n--
+		}
+		text, rest = text[:n], "..."
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(text) {
+		text = strconv.Quote(text)
+	}
+	return text + rest
+}
 
 const (
 	mostMoney     = 9_000_000 * Dollar

@@ -34,7 +34,8 @@ const someFile = `{
  "request": {"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "input_cost_per_request": 0.005},
  "no-request": {"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "input_cost_per_request": 0},
  "paints": {"input_cost_per_token": 3e-07, "output_cost_per_token": 2.5e-06, "output_cost_per_image_token": 3e-05},
- "sees": {"input_cost_per_token": 3e-07, "output_cost_per_token": 2.5e-06, "input_cost_per_image_token": 3e-07},
+ "sees": {"input_cost_per_token": 3e-07, "output_cost_per_token": 2.5e-06, "input_cost_per_image_token": 5e-07, "input_cost_per_image": 0.001,
+   "input_cost_per_audio_token": 1e-06, "input_cost_per_video_per_second": 0.002, "output_cost_per_image_token": 2.5e-06, "output_cost_per_image": 0.04},
  "perplexity/pplx": {"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "litellm_provider": "perplexity",
    "search_context_cost_per_query": {"search_context_size_low": 0.005}},
  "may-search": {"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "search_context_cost_per_query": {"search_context_size_low": 0.005}},
@@ -114,29 +115,136 @@ func equalRates(a, b []Rates) bool {
 	return true
 }
 
+// A mistake in a model that nobody asks for is nobody's matter.
+func TestPriceFileTellsOfProblems(t *testing.T) {
+	for entry, want := range map[string]string{
+		`{"input_cost_per_token":-1}`:                               "input_cost_per_token: -1 is negative",
+		`{"output_cost_per_token":"1e-6"}`:                          `output_cost_per_token: "1e-6" is not a number`,
+		`{"cache_read_input_token_cost":true}`:                      "cache_read_input_token_cost: true is not a number",
+		`{"input_cost_per_token":2.5}`:                              "input_cost_per_token: 2.5 is more than a dollar for one token",
+		`{"input_cost_per_token":1e999999999999}`:                   "input_cost_per_token: 1e999999999999 is too large",
+		`{"input_cost_per_token":4e-13}`:                            "input_cost_per_token: 4e-13 has more than 12 decimals, and would count as 0",
+		`{"output_cost_per_token":1e-99}`:                           "output_cost_per_token: 1e-99 has more than 12 decimals, and would count as 0",
+		`{"input_cost_per_token_above_200k_tokens":-1e-6}`:          "input_cost_per_token_above_200k_tokens: -1e-6 is negative",
+		`{"input_cost_per_token":1e-6,"input_cost_per_token":2e-6}`: "input_cost_per_token: stands twice",
+		`{"input_cost_per_token_above_128k_tokens":1e-6,"input_cost_per_token_above_128000_tokens":2e-6}`:             "input_cost_per_token_above_128000_tokens: stands twice",
+		`{"input_cost_per_token_above_0.0005k_tokens":1e-6}`:                                                          "input_cost_per_token_above_0.0005k_tokens: is above no whole number of tokens",
+		`{"input_cost_per_token_above_0k_tokens":1e-6}`:                                                               "input_cost_per_token_above_0k_tokens: is above no whole number of tokens",
+		`{"input_cost_per_token_above_-5_tokens":1e-6}`:                                                               "input_cost_per_token_above_-5_tokens: is above no whole number of tokens",
+		`{"input_cost_per_token_above_many_tokens":1e-6}`:                                                             "input_cost_per_token_above_many_tokens: is above no whole number of tokens",
+		`{"input_cost_per_token_above_128k":1e-6}`:                                                                    "input_cost_per_token_above_128k: is above no whole number of tokens",
+		`{"input_cost_per_token_above_1kk_tokens":1e-6}`:                                                              "input_cost_per_token_above_1kk_tokens: is above no whole number of tokens",
+		`{"input_cost_per_token_above_9999999999_tokens":1}`:                                                          "input_cost_per_token_above_9999999999_tokens: is above no whole number of tokens",
+		`{"max_output_tokens":"many"}`:                                                                                `max_output_tokens: "many" is not a number`,
+		`{"max_tokens":-5}`:                                                                                           "max_tokens: -5 is negative",
+		`{"max_tokens":0.5}`:                                                                                          "max_tokens: 0.5 is no number of tokens",
+		`{"tiered_pricing":[{"range":[0,5],"output_cost_per_token":-1}]}`:                                             "tiered_pricing[0]: output_cost_per_token: -1 is negative",
+		`{"tiered_pricing":[{"range":[0,5]},{"range":[0.5,7]}]}`:                                                      "tiered_pricing[1]: range: 0.5 is no number of tokens",
+		`{"tiered_pricing":[{"range":[0,5]},{"range":[0,7]}]}`:                                                        "tiered_pricing[1]: range: begins where another one does",
+		`{"tiered_pricing":[{"range":[0,5]},7]}`:                                                                      "tiered_pricing[1]: is no object with prices",
+		`{"tiered_pricing":[{"range":[0,5],"input_cost_per_token":1e-6,"input_cost_per_token":2e-6}]}`:                "tiered_pricing[0]: input_cost_per_token: stands twice",
+		`{"tiered_pricing":7}`:                                                                                        "tiered_pricing: is no list",
+		`{"input_cost_per_token":1e-6,"output_cost_per_token":1e-6,"tiered_pricing":[{"input_cost_per_token":2e-6}]}`: "tiered_pricing without a range of tokens is charged beside the tokens",
+		`5`:                             "is no object with prices",
+		`null`:                          "is no object with prices",
+		`{}`:                            "input_cost_per_token and output_cost_per_token are missing",
+		`{"input_cost_per_token":1e-6}`: "output_cost_per_token is missing",
+		`{"output_cost_per_token":1e-6,"input_cost_per_token":null}`:                                                                    "input_cost_per_token is missing",
+		`{"output_cost_per_image":0.06}`:                                                                                                "input_cost_per_token and output_cost_per_token are missing, and output_cost_per_image is no price of a token",
+		`{"input_cost_per_second":1e-4,"output_cost_per_second":0}`:                                                                     "input_cost_per_token and output_cost_per_token are missing, and input_cost_per_second is no price of a token",
+		`{"input_cost_per_pixel":2e-8,"output_cost_per_token":0}`:                                                                       "input_cost_per_token is missing, and input_cost_per_pixel is no price of a token",
+		`{"input_cost_per_token":0,"output_cost_per_token":0,"input_cost_per_query":0.002}`:                                             "input_cost_per_query is charged beside the tokens, and not known of a call",
+		`{"input_cost_per_token":1e-6,"output_cost_per_token":1e-6,"input_cost_per_request":5}`:                                         "input_cost_per_request is charged beside the tokens, and not known of a call",
+		`{"input_cost_per_token":1e-6,"output_cost_per_token":1e-6,"output_cost_per_image_token":3e-5}`:                                 "output_cost_per_image_token is another price than output_cost_per_token",
+		`{"input_cost_per_token":1e-6,"output_cost_per_token":1e-6,"output_cost_per_image":0.04}`:                                       "output_cost_per_image is charged beside the tokens",
+		`{"litellm_provider":"perplexity","input_cost_per_token":1e-6,"output_cost_per_token":1e-6,"search_context_cost_per_query":{}}`: "its searches are charged beside the tokens",
+	} {
+		f, err := ParsePriceFile("p.json", []byte(`{"gpt-4o":`+entry+`,"fine":{"input_cost_per_token":1e-6,"output_cost_per_token":1e-6}}`))
+		if err != nil {
+			t.Errorf("%s: %v", entry, err)
+			continue
+		}
+		var problem *PriceError
+		if err := f.Problem("gpt-4o"); !errors.As(err, &problem) || !strings.HasPrefix(err.Error(), "p.json: gpt-4o: "+want) || problem.Hint == "" {
+			t.Errorf("%s: %v, want %q and a hint", entry, err, want)
+		}
+		if f.Of("gpt-4o") != nil || !f.Has("gpt-4o") {
+			t.Errorf("%s: has a price, or is not there", entry)
+		}
+		if f.Of("fine") == nil || !f.Has("fine") || f.Problem("fine") != nil {
+			t.Errorf("%s: its neighbour has no price: %v", entry, f.Problem("fine"))
+		}
+		if f.Of("other") != nil || f.Has("other") || f.Problem("other") != nil {
+			t.Errorf("%s: a model that is not there has something", entry)
+		}
+	}
+}
+
+func TestPriceFileTellsWhoseEntryItIs(t *testing.T) {
+	const price = `{"input_cost_per_token":1e-6,"output_cost_per_token":1e-6}`
+	f, err := ParsePriceFile("p.json", []byte(`{"twice":`+price+`,"twice":`+price+`,"a/half":`+price+`,"b/half":{"input_cost_per_token":1e-6},
+		"a/mixed":`+price+`,"b/mixed":`+strings.Replace(price, "1e", "2e", 1)+`,
+		"own":{"output_cost_per_token":[],"litellm_provider":"me"},"up\u001b[2J":{}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for model, want := range map[string]string{
+		"twice":     "p.json: twice: stands twice",
+		"half":      "p.json: b/half: output_cost_per_token is missing",
+		"mixed":     "p.json: mixed: a/mixed and b/mixed have different prices",
+		"x/mixed":   "p.json: mixed: a/mixed and b/mixed have different prices",
+		"b/half":    "p.json: b/half: output_cost_per_token is missing",
+		"me/own":    "p.json: own: output_cost_per_token: [] is not a number",
+		"up\x1b[2J": `p.json: "up\x1b[2J": input_cost_per_token and output_cost_per_token are missing`,
+	} {
+		if err := f.Problem(model); err == nil || err.Error() != want || f.Of(model) != nil || !f.Has(model) {
+			t.Errorf("%s: %v, want %q", model, err, want)
+		}
+	}
+	if f.Of("a/mixed") == nil || f.Of("a/half") == nil {
+		t.Error("an entry of the very name has no price")
+	}
+}
+
+func TestPriceFileReadsTiers(t *testing.T) {
+	for field, want := range map[string]int64{
+		"above_128k_tokens": 128_000, "above_128K_tokens": 128_000, "above_128000_tokens": 128_000, "above_0.5k_tokens": 500,
+		"above_1m_tokens": 1_000_000, "above_1.5M_tokens": 1_500_000, "above_2e3_tokens": 2000,
+		"above_1hr": 0, "above_1hr_above_200k_tokens": 0, "above_200k_tokens_priority": 0, "above_30min": 0,
+	} {
+		f, err := ParsePriceFile("p.json", []byte(`{"m":{"input_cost_per_token":1e-6,"output_cost_per_token":1e-6,"input_cost_per_token_`+field+`":2e-6}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := f.Of("m")
+		switch {
+		case p == nil:
+			t.Errorf("%s: %v", field, f.Problem("m"))
+		case want == 0 && len(p.Rates) != 1, want > 0 && (len(p.Rates) != 2 || p.Rates[1].Above != want || p.Rates[1].Input != 2_000_000):
+			t.Errorf("%s: %+v, want a tier above %d", field, p.Rates, want)
+		}
+	}
+}
+
+func TestPriceFilePrefersTheNewerName(t *testing.T) {
+	const older, newer = `"input_cost_per_token_cache_hit":3e-7`, `"cache_read_input_token_cost":1e-7`
+	for fields, want := range map[string]Money{older: 300_000, newer: 100_000, older + "," + newer: 100_000, newer + "," + older: 100_000} {
+		f, err := ParsePriceFile("p.json", []byte(`{"m":{"input_cost_per_token":1e-6,"output_cost_per_token":1e-6,`+fields+`}}`))
+		if err != nil || f.Of("m") == nil || f.Of("m").Rates[0].Cached != want {
+			t.Errorf("%s: %+v, want %d (%v)", fields, f.Of("m"), want, err)
+		}
+	}
+}
+
 func TestPriceFileIsRefused(t *testing.T) {
 	for file, want := range map[string]string{
-		`{"gpt-4o":{"input_cost_per_token":-1}}`:                                     "p.json: gpt-4o: input_cost_per_token: -1 is negative",
-		`{"gpt-4o":{"output_cost_per_token":"1e-6"}}`:                                `p.json: gpt-4o: output_cost_per_token: "1e-6" is not a number`,
-		`{"gpt-4o":{"cache_read_input_token_cost":true}}`:                            "p.json: gpt-4o: cache_read_input_token_cost: true is not a number",
-		`{"gpt-4o":{"input_cost_per_token":NaN}}`:                                    "p.json:1: is not valid JSON",
-		`{"gpt-4o":{"input_cost_per_token":2.5}}`:                                    "p.json: gpt-4o: input_cost_per_token: 2.5 is more than a dollar for one token",
-		`{"gpt-4o":{"input_cost_per_token":1e999999999999}}`:                         "p.json: gpt-4o: input_cost_per_token: 1e999999999999 is too large",
-		`{"gpt-4o":{"input_cost_per_token_above_200k_tokens":-1e-6}}`:                "p.json: gpt-4o: input_cost_per_token_above_200k_tokens: -1e-6 is negative",
-		`{"gpt-4o":{"input_cost_per_token":1e-6,"input_cost_per_token":2e-6}}`:       "p.json: gpt-4o: input_cost_per_token: stands twice",
-		`{"gpt-4o":{"max_output_tokens":"many"}}`:                                    `p.json: gpt-4o: max_output_tokens: "many" is not a number`,
-		`{"gpt-4o":{"max_tokens":-5}}`:                                               "p.json: gpt-4o: max_tokens: -5 is negative",
-		`{"gpt-4o":{"max_tokens":0.5}}`:                                              "p.json: gpt-4o: max_tokens: 0.5 is no number of tokens",
-		`{"gpt-4o":{"tiered_pricing":[{"range":[0,5],"output_cost_per_token":-1}]}}`: "p.json: gpt-4o: tiered_pricing: output_cost_per_token: -1 is negative",
-		`{"gpt-4o":{"tiered_pricing":7}}`:                                            "p.json: gpt-4o: tiered_pricing: is no list",
-		`{"gpt-4o":5}`:                                                               "p.json: gpt-4o: is no object with prices",
-		`{"gpt-4o":{},"gpt-4o":{}}`:                                                  "p.json: gpt-4o: stands twice",
-		`{"gpt-4o":{}`:                                                               "p.json:1: is not valid JSON, or ends too early",
-		"{\n\"gpt-4o\":{},\n":                                                        "p.json:2: is not valid JSON, or ends too early",
-		`{"gpt-4o":{}}{}`:                                                            "p.json:1: is not valid JSON",
-		`[]`:                                                                         "p.json: is no JSON object",
-		``:                                                                           "p.json: is no JSON object",
-		`model,input,output`:                                                         "p.json: is no JSON object",
+		`{"gpt-4o":{"input_cost_per_token":NaN}}`: "p.json:1: is not valid JSON",
+		`{"gpt-4o":{}`:        "p.json:1: is not valid JSON, or ends too early",
+		"{\n\"gpt-4o\":{},\n": "p.json:2: is not valid JSON, or ends too early",
+		`{"gpt-4o":{}}{}`:     "p.json:1: is not valid JSON",
+		`[]`:                  "p.json: is no JSON object",
+		``:                    "p.json: is no JSON object",
+		`model,input,output`:  "p.json: is no JSON object",
 	} {
 		_, err := ParsePriceFile("p.json", []byte(file))
 		var refused *PriceError
@@ -156,7 +264,11 @@ func FuzzPriceFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for model, p := range file.models {
+		for model, m := range file.models {
+			p := m.price
+			if (p == nil) == (m.problem == nil) {
+				t.Fatalf("%s: neither a price nor a problem, or both", model)
+			}
 			if p == nil {
 				continue
 			}
