@@ -1,7 +1,6 @@
 package main
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -193,11 +192,8 @@ func (s *spender) ended(c *child) (reached bool) {
 		s.t.Errorf("%d failed, %d in work", said.Failed, said.InWork)
 	}
 	told := spent{said.Cost + said.Estimated + said.Possibly, said.Total + said.Counted + said.Wasted}
-	sent := told
-	sent.cost -= s.unsent()
-	if !s.within(sent) {
-		s.t.Errorf("status tells of %s spent (%s of it possibly), of %s; %s of that is for jobs that were sent", told, said.Possibly.Dollars(), s.budget,
-			sent.cost.Dollars())
+	if !s.within(told) {
+		s.t.Errorf("status tells of %s spent (%s of it possibly), of %s", told, said.Possibly.Dollars(), s.budget)
 	}
 	if all := s.atMost(); told.cost < all.cost {
 		s.t.Errorf("status tells of %s spent, and up to %s may have been charged", told, all)
@@ -262,39 +258,6 @@ func (s *spender) atMost() (all spent) {
 		}
 	}
 	return all
-}
-
-// unsent is the most that possibly_spent holds for jobs that a run had claimed when it was killed, and not yet sent. Nobody but the
-// server knows which these are, and a budget that is nearly reached keeps them waiting.
-func (s *spender) unsent() (most tokens.Money) {
-	db, err := sql.Open("sqlite3", s.jobFile())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer db.Close()
-	worst := map[int]tokens.Money{}
-	err = query(db, "SELECT line, json_array(tokens, max_tokens) FROM jobs", func(line int, bounds string) {
-		var n [2]int64
-		if err := json.Unmarshal([]byte(bounds), &n); err != nil {
-			s.t.Fatal(err)
-		}
-		worst[line] = s.price.Worst(tokens.Unlearnt.Worst(n[0])+1, n[1])
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	attempts, log := s.attempts(), s.wire.log()
-	for child, c := range s.crashes {
-		for line, n := range attempts[c.run] {
-			for _, call := range log[s.prompts[line-1]] {
-				if call.child == child {
-					n--
-				}
-			}
-			most += worst[line] * tokens.Money(n)
-		}
-	}
-	return most
 }
 
 // finish repeats the command until it calls nobody any more, gives what is missing and holds everything against everything.

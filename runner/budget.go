@@ -120,6 +120,20 @@ func (l *ledger) next(now time.Time, c *store.Claim, r reservation, inFlight int
 	return now, &Stop{Cause: BudgetReached, Message: l.reached(r.most)}
 }
 
+// claim is the most that a job can cost, and the Stop that it means when it may not be claimed beside those that are out, which can cost
+// so much: should the run die, all of them count as possibly spent.
+func (l *ledger) claim(c *store.Claim, out amount) (most amount, stop *Stop) {
+	r := l.most(c, l.price(c.Model))
+	if flaw := l.flaw(c, r); flaw != "" {
+		return r.most, &Stop{Cause: BudgetReached, Message: flaw}
+	}
+	together := out.plus(r.most)
+	if within(int64(l.limit.cost), int64(l.spent.cost), int64(together.cost)) && within(l.limit.tokens, l.spent.tokens, together.tokens) {
+		return r.most, nil
+	}
+	return r.most, &Stop{Cause: BudgetReached, Message: l.reached(r.most)}
+}
+
 // flaw is why no budget can hold with such a call, "" when it can. The command line refuses such jobs before anything is sent.
 func (l *ledger) flaw(c *store.Claim, r reservation) string {
 	switch {

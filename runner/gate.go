@@ -144,6 +144,13 @@ func (g *gate) next(now time.Time, c *store.Claim, r reservation) Waiting {
 	return Waiting{}
 }
 
+// claim is ledger.claim.
+func (g *gate) claim(c *store.Claim, out amount) (amount, *Stop) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ledger.claim(c, out)
+}
+
 func (g *gate) open(now time.Time, tokens int64, r reservation) pass {
 	reserved := g.pace.take(now, tokens)
 	g.pause.take(now)

@@ -27,8 +27,10 @@ type keeper struct {
 	*Runner
 	giveUp context.CancelFunc // of the calls in flight
 
-	out     map[int64]int64 // claimed and not yet back: body bytes by attempt
-	bytes   int64           // of these, and of answers not yet saved
+	out     map[int64]out // claimed and not yet back, by attempt
+	most    amount        // that these can cost, as far as a budget needs it
+	tooDear *Stop         // of the job that the last turn could not claim beside them
+	bytes   int64         // of these, and of answers not yet saved
 	unsaved []store.Outcome
 	ahead   int                     // jobs to claim beyond one for each worker
 	claimed int                     // jobs new to this run, counted against the limit
@@ -41,8 +43,14 @@ type keeper struct {
 	gaveUp  bool                    // the calls in flight are
 }
 
+// out is what a claim that is not yet back takes up.
+type out struct {
+	bytes int64 // of its body
+	most  amount
+}
+
 func (k *keeper) keep(ctx context.Context) error {
-	k.out, k.ahead = make(map[int64]int64), leastAhead
+	k.out, k.ahead = make(map[int64]out), leastAhead
 	for {
 		k.turn(ctx)
 		if k.finished(ctx) {
@@ -78,6 +86,7 @@ func (k *keeper) turn(ctx context.Context) {
 		k.err = nil // nothing was lost with the turn that failed
 		return
 	}
+	most := k.budgetClaims(&want)
 	turned, err := k.store.Turn(ctx, k.unsaved, k.pause(), want)
 	if err != nil && !(k.err != nil && store.AlreadySaved(err)) {
 		// What was saved is not known, and the answers are paid for: keep them, let nothing more go out, and try again.
@@ -91,12 +100,39 @@ func (k *keeper) turn(ctx context.Context) {
 	k.adapt()
 	k.claimed += turned.New
 	k.due, k.drained = turned.NextDue, len(turned.Claims) < want.Jobs
-	for _, c := range turned.Claims {
-		k.out[c.Attempt] = int64(len(c.Body))
+	for i, c := range turned.Claims {
+		o := out{bytes: int64(len(c.Body))}
+		if want.Fits != nil {
+			o.most = (*most)[i]
+			k.most = k.most.plus(o.most)
+		}
+		k.out[c.Attempt] = o
 		k.bytes += int64(len(c.Body))
 		k.queue <- c // has room for all that may be out
 	}
+	if k.tooDear != nil && len(k.out) == 0 {
+		k.gate.close(k.tooDear)
+	}
 	k.refuseLongWait(now)
+}
+
+// budgetClaims lets a turn claim only what the budget has room for, all that is out at its worst, and notes what each can cost.
+// What has been settled and not yet saved counts twice until it is saved.
+func (k *keeper) budgetClaims(want *store.Want) *[]amount {
+	k.tooDear = nil
+	var each []amount
+	if k.opt.Budget.limited() {
+		together := k.most
+		want.Fits = func(c *store.Claim) bool {
+			most, stop := k.gate.claim(c, together)
+			if k.tooDear = stop; stop != nil {
+				return false
+			}
+			together, each = together.plus(most), append(each, most)
+			return true
+		}
+	}
+	return &each
 }
 
 // saveAgainAfter is the wait between tries to save what could not be saved.
@@ -202,6 +238,9 @@ func (k *keeper) gather(ctx context.Context) {
 			}
 		}
 	}
+	if k.tooDear != nil && stop == nil {
+		defer k.gate.held("budget", time.Now())
+	}
 	var left <-chan struct{}
 	if len(k.out) == 0 { // else the calls that are given up will say so
 		left = ctx.Done()
@@ -272,7 +311,7 @@ func (k *keeper) wakeAt(stop *Stop) time.Time {
 			return grace
 		}
 	}
-	if len(k.out) >= k.opt.Concurrency+k.ahead || len(k.out) > 0 && k.bytes >= memory {
+	if k.tooDear != nil && len(k.out) > 0 || len(k.out) >= k.opt.Concurrency+k.ahead || len(k.out) > 0 && k.bytes >= memory {
 		return time.Time{} // only an outcome makes room
 	}
 	if until := k.gate.paused(); until.After(time.Now()) {
@@ -282,7 +321,10 @@ func (k *keeper) wakeAt(stop *Stop) time.Time {
 }
 
 func (k *keeper) take(o store.Outcome) {
-	k.bytes += int64(len(o.Response)) - k.out[o.Attempt]
+	was := k.out[o.Attempt]
+	k.bytes += int64(len(o.Response)) - was.bytes
+	k.most.cost -= was.most.cost
+	k.most.tokens -= was.most.tokens
 	delete(k.out, o.Attempt)
 	k.unsaved = append(k.unsaved, o)
 }

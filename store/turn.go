@@ -74,6 +74,8 @@ type Want struct {
 	New   int   // of these, at most so many that this run has not claimed before
 	Bytes int64 // of bodies together; the first job is claimed whatever its size
 	Now   time.Time
+	// Fits, if there is one, is asked about each job in turn; the first that does not fit ends the claiming.
+	Fits func(*Claim) bool
 }
 
 // Turned is what a turn gave.
@@ -295,7 +297,7 @@ func (s *Store) claim(ctx context.Context, want Want) (Turned, error) {
 		if n <= 0 || bytes <= 0 || kind == claimLast && len(t.Claims) > 0 {
 			continue
 		}
-		claims, err := s.take(ctx, s.claimQuery(kind), n, want.Now, &bytes)
+		claims, err := s.take(ctx, s.claimQuery(kind), n, want, &bytes)
 		if err != nil {
 			return Turned{}, err
 		}
@@ -328,12 +330,12 @@ func (s *Store) nextDue(ctx context.Context, ownOnly bool) (time.Time, error) {
 	return fromMillis(ms.Int64), nil
 }
 
-func (s *Store) take(ctx context.Context, query string, n int, now time.Time, bytes *int64) ([]Claim, error) {
+func (s *Store) take(ctx context.Context, query string, n int, want Want, bytes *int64) ([]Claim, error) {
 	st, err := s.stmt(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := st.QueryContext(ctx, millis(now), s.run, n)
+	rows, err := st.QueryContext(ctx, millis(want.Now), s.run, n)
 	if err != nil {
 		return nil, err
 	}
@@ -344,6 +346,10 @@ func (s *Store) take(ctx context.Context, query string, n int, now time.Time, by
 		if err := rows.Scan(&c.Job, &c.Generation, &c.Model, &c.Tokens, &c.MaxTokens, &c.Used, &c.Timeouts, &c.Limited, &c.Body); err != nil {
 			return nil, err
 		}
+		if want.Fits != nil && !want.Fits(&c) {
+			*bytes = 0 // none of another kind either: they would overtake it
+			break
+		}
 		*bytes -= int64(len(c.Body))
 		claims = append(claims, c)
 	}
@@ -352,7 +358,7 @@ func (s *Store) take(ctx context.Context, query string, n int, now time.Time, by
 	}
 	rows.Close() // before the updates: they would move the index under the reader
 	for i := range claims {
-		if err := s.begin(ctx, &claims[i], now); err != nil {
+		if err := s.begin(ctx, &claims[i], want.Now); err != nil {
 			return nil, err
 		}
 	}
