@@ -94,12 +94,20 @@ func (cfg *priceConfig) inForce(kept []store.Price, endpoint string, models []st
 			givenBefore[p.Model] = append(givenBefore[p.Model], p)
 		}
 	}
-	if cfg.price != nil {
-		return append(all, priceRows(cfg.price, endpoint, "", true)...), nil
-	}
 	provider := cfg.provider
 	if provider == "" {
 		provider = tokens.ProviderOf(endpoint)
+	}
+	if cfg.price != nil {
+		all = append(all, priceRows(cfg.price, endpoint, "", true)...)
+		for _, model := range models { // what is known of a model's answers is known at any price
+			if largest := tokens.Largest(provider, model); largest > 0 {
+				own := *cfg.price
+				own.Largest = largest
+				all = append(all, priceRows(&own, endpoint, model, true)...)
+			}
+		}
+		return all, nil
 	}
 	all = append(all, givenBefore[""]...)
 	for _, model := range models {
@@ -117,7 +125,9 @@ func (cfg *priceConfig) inForce(kept []store.Price, endpoint string, models []st
 		case len(givenBefore[""]) > 0:
 			continue
 		}
-		price = tokens.Builtin(provider, model)
+		if cfg.file == nil || !cfg.file.Has(model) {
+			price = tokens.Builtin(provider, model)
+		}
 		if price == nil && (cfg.file != nil || cfg.provider != "") {
 			missing = append(missing, model)
 		}
@@ -132,7 +142,10 @@ func (cfg *priceConfig) inForce(kept []store.Price, endpoint string, models []st
 // unpriced is the error of a model that the flags should know and do not.
 func (cfg *priceConfig) unpriced(model string) error {
 	if cfg.file != nil {
-		return usage(fmt.Errorf("%s has no price of model %q", shellQuote(cfg.fileName), printable(model)), "it takes input_cost_per_token and output_cost_per_token; or give one price for all models with --price IN,OUT")
+		if err := cfg.file.Problem(model); err != nil {
+			return usage(err, "%s", priceHint(err))
+		}
+		return usage(fmt.Errorf("%s has no price of model %q", shellQuote(cfg.fileName), printable(model)), "add it there, or give one price for all models with --price IN,OUT")
 	}
 	return usage(fmt.Errorf("no price of model %q is built in for %s", printable(model), cfg.provider), "give it with --price IN,OUT")
 }
