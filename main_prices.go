@@ -211,7 +211,14 @@ func priceEvent(model string, p *tokens.Price) event {
 	return e
 }
 
-func perMillion(m tokens.Money) string { return "$" + (m * 1e6).String() }
+// perMillion is the price of a million tokens, exactly: $2, $0.60, $0.075.
+func perMillion(m tokens.Money) string {
+	text := "$" + (m * 1e6).String()
+	if i := strings.IndexByte(text, '.'); i == len(text)-2 {
+		text += "0"
+	}
+	return text
+}
 
 // exactly is a cost for programs: null where a part of it is not known.
 func exactly(a output.Amount) *tokens.Money {
