@@ -50,11 +50,12 @@ func Check(ctx context.Context, ledger Ledger, files Files, opt Options) error {
 		return err
 	}
 	probed := map[string]bool{}
-	for i, path := range files.list() {
+	paths := files.paths(opt.Split)
+	for i, path := range paths {
 		if path == Stdout && i == 0 {
 			continue
 		}
-		for _, other := range files.list()[:i] {
+		for _, other := range paths[:i] {
 			if other != Stdout && samePath(path, other) {
 				return &RefusedError{path, "would be written twice", "choose another name with -o"}
 			}
@@ -191,8 +192,6 @@ func probe(path string) error {
 	f.discard()
 	return nil
 }
-
-func (f Files) list() []string { return []string{f.Results, f.Errors, f.Usage} }
 
 // samePath says whether two paths mean one file, also through links and for files that do not exist yet.
 func samePath(a, b string) bool {

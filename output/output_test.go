@@ -151,6 +151,8 @@ func write(t *testing.T, src Source, opt Options) (Report, [3]string) {
 	return rep, texts(t, files)
 }
 
+func (f Files) list() []string { return f.paths(nil) }
+
 func texts(t *testing.T, files Files) (all [3]string) {
 	t.Helper()
 	for i, path := range files.list() {
