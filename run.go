@@ -207,7 +207,10 @@ func (cfg *runConfig) readNames(args []string) error {
 	if cfg.db == ":memory:" {
 		return usage(errors.New("--db :memory: is no file, and the answers would be lost with the run"), "name a file: --db answers.batch.db")
 	}
+	args, err := expand(args)
 	switch {
+	case err != nil:
+		return err
 	case len(args) == 0 && cfg.db != "":
 		return usage(errors.New("no prompt file is named"), "to go on with the job file alone: batch run %s", shellQuote(cfg.db))
 	case len(args) == 0:

@@ -45,7 +45,12 @@ func (d *drain) importInputs(ctx context.Context) error {
 	settings := d.fills.settings()
 	settings[store.SettingSimulated] = fmt.Sprint(d.simulated)
 	d.counter = tokens.NewCounter(d.cfg.exact)
-	imp := importer{reading: input.Options{Defaults: d.fills.defaults(), Counter: d.counter}, skipBad: d.cfg.skipBad, stdin: d.stdin, settings: settings}
+	reading, err := d.fills.reading()
+	if err != nil {
+		return err
+	}
+	reading.Counter = d.counter
+	imp := importer{reading: reading, skipBad: d.cfg.skipBad, stdin: d.stdin, settings: settings}
 	if d.settings[settingShape] != "" {
 		settings[settingShape] = d.settings[settingShape]
 		imp.shaped = true
@@ -92,6 +97,9 @@ func (d *drain) readCounts(ctx context.Context) error {
 
 // unchanged says that the input is byte for byte the one that was read last, with the same fill-ins.
 func (d *drain) unchanged(ctx context.Context) (bool, error) {
+	if d.fills["image-column"] != "" {
+		return false, nil // the images may be others
+	}
 	before, err := d.store.Inputs(ctx)
 	if err != nil || len(before) != len(d.cfg.inputs) || len(d.fills.differ(d.settings)) > 0 {
 		return false, err
@@ -143,6 +151,10 @@ func (c cancellable) Read(p []byte) (int, error) {
 func readError(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	var file *input.FileError
+	if errors.As(err, &file) {
+		return usage(err, "%s", file.Hint)
 	}
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -225,7 +237,8 @@ func (imp *importer) loadFile(ctx context.Context, name string, table *store.Imp
 	}
 	defer src.Close()
 	sum := &summing{r: cancellable{ctx, src}, h: sha256.New()}
-	reader := input.NewReader(name, sum, imp.reading)
+	reader := input.NewReader(name, sum.placed(ctx, src), imp.reading)
+	defer reader.Close()
 	groups := make(chan []line, 1)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -247,6 +260,9 @@ func (imp *importer) loadFile(ctx context.Context, name string, table *store.Imp
 	})
 	if err := g.Wait(); err != nil {
 		return err
+	}
+	if _, err := io.Copy(io.Discard, sum); err != nil { // what was read in place was not summed
+		return readError(err)
 	}
 	imp.stats = append(imp.stats, reader.Stats())
 	place, err := filepath.Abs(name)
@@ -302,6 +318,36 @@ func (s *summing) Read(p []byte) (int, error) {
 	s.h.Write(p[:n])
 	s.n += int64(n)
 	return n, err
+}
+
+// placed is the reader with the file's places, where src is a file.
+func (s *summing) placed(ctx context.Context, src io.Reader) io.Reader {
+	f, ok := src.(*os.File)
+	if !ok {
+		return s
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return s
+	}
+	return &placedFile{s, ctx, f, info.Size()}
+}
+
+// placedFile is a file that can be read at any place, too.
+type placedFile struct {
+	*summing
+	ctx  context.Context
+	f    *os.File
+	size int64
+}
+
+func (p *placedFile) Size() int64 { return p.size }
+
+func (p *placedFile) ReadAt(b []byte, off int64) (int, error) {
+	if err := p.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return p.f.ReadAt(b, off)
 }
 
 func readLines(ctx context.Context, r *input.Reader, groups chan<- []line) error {
@@ -431,7 +477,7 @@ func (d *drain) sayImport(c store.Changes, imp *importer) {
 	} else {
 		d.term.say("import", e, "%s read", plural(int64(prompts), "prompt"))
 	}
-	for _, flag := range fillFlags {
+	for _, flag := range fieldFlags {
 		name := strings.ReplaceAll(flag, "-", "_")
 		if n, set := used[name]; set && n == 0 {
 			d.term.warn("fill", event{"flag": "--" + flag, "used": n, "prompts": prompts}, "--%s is used for 0 of %s", flag, plural(int64(prompts), "line"))

@@ -30,7 +30,10 @@ func (r *Reader) maxTokens() int64 {
 // null, which says as much.
 func (r *Reader) sent(name string) jsontext.Value {
 	members := r.line.top
-	if r.line.batch {
+	switch {
+	case r.prompt != nil:
+		members = nil // its keys are no request fields
+	case r.line.batch:
 		members = r.line.body
 	}
 	value := jsontext.Value(nil)
