@@ -159,15 +159,15 @@ func TestReadingGoesOnAfterABadLine(t *testing.T) {
 // What is no text in UTF-8 is named as what it is, and is no bad line that could be skipped.
 func TestNoTextFile(t *testing.T) {
 	for text, want := range map[string]string{
-		"\xff\xfe{\x00\n\x00{\x00":    "UTF-16",
-		"\xfe\xff\x00{\n":             "UTF-16",
-		"{\x00\"\x00p\x00\"\x00:\x00": "UTF-16",
-		"\x00{\x00\"\x00p\x00\"\x00:": "UTF-16",
-		"PK\x03\x04...":               "a ZIP archive or an Excel workbook",
-		"SQLite format 3\x00\n":       "a SQLite database",
-		"\xfd7zXZ\x00":                "xz",
-		"BZh91AY":                     "bzip2",
-		"ARROW1\x00\x00":              "Arrow",
+		"\xff\xfe{\x00\n\x00{\x00":           "UTF-16",
+		"\xfe\xff\x00{\n":                    "UTF-16",
+		"{\x00" + strings.Repeat("p\x00", 8): "UTF-16",
+		"\x00{" + strings.Repeat("\x00p", 8): "UTF-16",
+		"PK\x03\x04...":                      "a ZIP archive or an Excel workbook",
+		"SQLite format 3\x00\n":              "a SQLite database",
+		"\xfd7zXZ\x00":                       "xz",
+		"BZh91AY":                            "bzip2",
+		"ARROW1\x00\x00":                     "Arrow",
 	} {
 		err := endOf(t, "p.jsonl", text, Options{})
 		var file *FileError

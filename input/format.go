@@ -86,7 +86,7 @@ func (r *Reader) open() error {
 	case JSON:
 		r.rows, r.unit = newJSONRows(src, r.maxLine, &r.at), "row"
 	case CSV:
-		r.rows, err = newTable(src, r.name, r.layout.Delimiter, r.maxLine, &r.at, r.prompt != nil)
+		r.rows, err = newTable(src, r.layout.Delimiter, r.maxLine, &r.at, r.prompt != nil)
 		r.unit = "row"
 	case Text:
 		r.rows = newPieces(src, r.layout.Separator, r.maxLine, &r.at, r.prompt != nil)
@@ -97,6 +97,7 @@ func (r *Reader) open() error {
 		r.rows = &jsonLines{lines: lines{r: src, max: r.maxLine}, at: &r.at, done: src.close}
 	}
 	if err != nil {
+		r.rows = nil
 		src.close()
 	}
 	return err
@@ -171,7 +172,7 @@ func noText(head []byte) (what, hint string) {
 		}
 	}
 	// UTF-16 without a mark: text of mostly ASCII has a NUL in every other byte.
-	if even, odd := nuls(head); max(even, odd) > len(head)/4 && min(even, odd) == 0 && len(head) >= 4 {
+	if even, odd := nuls(head); len(head) >= 16 && max(even, odd) > len(head)*3/8 && min(even, odd) == 0 {
 		return "UTF-16", convert
 	}
 	return "", ""

@@ -39,27 +39,31 @@ type parquetRows struct {
 // rowsAtOnce are asked of the library in one call.
 const rowsAtOnce = 64
 
-func openParquet(src *source, whole io.Reader, limit int, at *place, data bool) (p *parquetRows, err error) {
-	p = &parquetRows{src: src, buffer: make([]parquet.Row, rowsAtOnce), max: limit, at: at}
-	defer func() {
-		if err != nil {
-			p.closeTemp()
-		}
-	}()
+func openParquet(src *source, whole io.Reader, limit int, at *place, data bool) (*parquetRows, error) {
+	p := &parquetRows{src: src, buffer: make([]parquet.Row, rowsAtOnce), max: limit, at: at}
+	if err := p.prepare(whole, data); err != nil {
+		p.closeTemp()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *parquetRows) prepare(whole io.Reader, data bool) error {
 	file, inPlace := whole.(InPlace)
-	if !inPlace || src.packed || file.Size() < 0 {
-		if p.temp, err = spool(src); err != nil {
-			return nil, err
+	if !inPlace || p.src.packed {
+		var err error
+		if p.temp, err = spool(p.src); err != nil {
+			return err
 		}
 		info, err := p.temp.Stat()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		file = io.NewSectionReader(p.temp, 0, info.Size())
 	}
 	f, err := openPlaced(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	p.groups = f.RowGroups()
 	var names []string
@@ -67,10 +71,10 @@ func openParquet(src *source, whole io.Reader, limit int, at *place, data bool) 
 		names = append(names, c.Name())
 	}
 	if !data && !asks(names) {
-		return nil, &FileError{Problem: "no column is named prompt, messages or body", Hint: noPromptHint}
+		return &FileError{Problem: "no column is named prompt, messages or body", Hint: noPromptHint}
 	}
 	p.writer.prepare(f.Root(), data)
-	return p, nil
+	return nil
 }
 
 // openPlaced reads a file's description. The library trusts the length that the file's end says.

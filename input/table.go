@@ -44,7 +44,7 @@ const (
 	objectOrText                 // JSON where it is an object, else a string
 )
 
-func newTable(src *source, name string, delimiter rune, limit int, at *place, data bool) (*table, error) {
+func newTable(src *source, delimiter rune, limit int, at *place, data bool) (*table, error) {
 	if bytes.HasPrefix(src.head, []byte(bom)) {
 		io.CopyN(io.Discard, src, int64(len(bom)))
 	}
@@ -56,13 +56,20 @@ func newTable(src *source, name string, delimiter rune, limit int, at *place, da
 		t.csv.Comma = guessDelimiter(src.head)
 	}
 	t.csv.ReuseRecord = true
+	if text := bytes.TrimLeft(bytes.TrimPrefix(src.head, []byte(bom)), space); bytes.HasPrefix(text, []byte("{")) {
+		return nil, &FileError{Problem: "the file is read as CSV, but looks like JSON lines", Hint: "--input-format jsonl reads it as that"}
+	}
 	header, err := t.csv.Read()
-	switch {
+	var row *LineError
+	switch err = t.blame(err); {
 	case err == io.EOF:
 		return t, nil
+	case errors.As(err, &row): // without its header the file cannot be read
+		return nil, &FileError{Line: 1, Problem: row.Problem, Hint: row.Hint}
 	case err != nil:
-		return nil, t.blame(err)
+		return nil, err
 	}
+	at.number = 1
 	if err := t.readHeader(header, data); err != nil {
 		err.Line = 1
 		return nil, err
@@ -88,9 +95,6 @@ func guessDelimiter(head []byte) rune {
 }
 
 func (t *table) readHeader(header []string, data bool) *FileError {
-	if strings.HasPrefix(strings.TrimSpace(header[0]), "{") {
-		return &FileError{Problem: "the file is read as CSV, but looks like JSON lines", Hint: "--input-format jsonl reads it as that"}
-	}
 	for i, name := range header {
 		switch {
 		case name == "":
@@ -212,7 +216,7 @@ func (c *column) append(b []byte, cell string) ([]byte, error) {
 
 // blame says what is wrong with a row, or with the file from here on.
 func (t *table) blame(err error) error {
-	if err == io.EOF {
+	if err == io.EOF || err == nil {
 		return err
 	}
 	var syntax *csv.ParseError

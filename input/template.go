@@ -270,35 +270,29 @@ func (r *rendering) blame(err error, row object) *LineError {
 		bad.Hint = "the row has " + names(row) + "; with {{... | default \"\"}} it may be missing"
 		return bad
 	}
-	problem := "cannot be used with this row"
-	switch {
-	case errors.Is(err, errSteps), errors.Is(err, errRendered):
-		problem = errors.Unwrap(err).Error()
-		for _, e := range []error{errSteps, errRendered} {
-			if errors.Is(err, e) {
-				problem = e.Error()
-			}
+	for _, e := range []error{errSteps, errRendered} {
+		if errors.Is(err, e) {
+			return &LineError{Problem: printable(where) + ": " + e.Error()}
 		}
-		return &LineError{Problem: printable(where) + ": " + problem}
-	case parts != nil:
-		problem = parts[3]
-		if strings.HasSuffix(problem, "of type input.null") || strings.Contains(problem, "input.null") {
-			problem = "is null"
-		}
-		_, problem = cutCall(problem)
-		return &LineError{Problem: printable(where + ": " + parts[2] + ": " + problem)}
 	}
-	return &LineError{Problem: printable(where) + ": " + problem}
+	if parts == nil {
+		return &LineError{Problem: printable(where) + ": cannot be used with this row"}
+	}
+	expression, problem := strings.Trim(parts[2], "{}"), parts[3]
+	if errors.Is(err, errNull) || strings.Contains(problem, "input.null") {
+		return &LineError{Field: shownKey(strings.TrimPrefix(expression, ".")), Problem: "is null, and " + printable(where) + " uses it", Hint: `{{... | default ""}} takes it`}
+	}
+	return &LineError{Problem: printable(where + ": " + expression + ": " + cutCall(problem))}
 }
 
 // cutCall takes "error calling f: " off an error of a function.
-func cutCall(problem string) (call, rest string) {
+func cutCall(problem string) string {
 	if after, ok := strings.CutPrefix(problem, "error calling "); ok {
-		if f, rest, ok := strings.Cut(after, ": "); ok {
-			return f, rest
+		if _, rest, ok := strings.Cut(after, ": "); ok {
+			return rest
 		}
 	}
-	return "", problem
+	return problem
 }
 
 // names lists the fields of a row, a few of them.

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// stepFunction is no name that an author could write.
-const stepFunction = "\x00step"
+// stepFunction is called by what is put into every loop.
+const stepFunction = "_step"
 
 // functions are those of a template besides Go's own comparisons, and, or, not, len and slice. What is worked on comes last, so that
 // it can be piped in. None of them reaches out of the row.
