@@ -25,7 +25,7 @@ import (
 
 const (
 	applicationID = 0x62746368 // "btch": tells a job file from any other database
-	schemaVersion = 2
+	schemaVersion = 3
 	busyTimeout   = 10 * time.Second
 )
 
