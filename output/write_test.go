@@ -416,7 +416,7 @@ func TestFlatMemory(t *testing.T) {
 			opt.Shape = shape
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			if _, err := Write(t.Context(), &repeated{row, rows}, nil, files, opt); err != nil {
+			if _, err := Write(t.Context(), &repeated{row: row, n: rows}, nil, files, opt); err != nil {
 				t.Fatal(err)
 			}
 			runtime.ReadMemStats(&after)
