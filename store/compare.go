@@ -56,6 +56,11 @@ const pairUp = `
 
 // Compare finds for the jobs of a's input those of b's.
 func Compare(ctx context.Context, a, b *Store) (*Comparison, error) {
+	for _, s := range []*Store{a, b} {
+		if err := s.assertText(ctx); err != nil {
+			return nil, err
+		}
+	}
 	c := &Comparison{a: a, b: b}
 	if err := c.open(ctx); err != nil {
 		c.Close()

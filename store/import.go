@@ -46,6 +46,7 @@ type ImportOptions struct {
 // Imported is what an import did, and where the jobs stand after it.
 type Imported struct {
 	Changes Changes
+	Reused  []Tally // answers taken over, by the file that they come from
 	Counts  Counts
 	Backlog []Backlog
 }
@@ -85,6 +86,9 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 			return callers
 		}
 		if err := s.writeSettings(ctx, opt.Settings); err != nil {
+			return err
+		}
+		if done.Reused, err = s.reuse(ctx); err != nil {
 			return err
 		}
 		if done.Counts, err = readCounts(ctx, s.conn); err != nil {

@@ -69,6 +69,7 @@ type Store struct {
 	run     int64  // of this invocation, 0 before BeginRun
 	attempt int64  // the newest attempt's id
 	chosen  string // restricts claims to the jobs of Choose
+	lenders []lender
 	created bool
 	mu      sync.Mutex // one transaction at a time on conn
 }
@@ -353,11 +354,12 @@ func (s *Store) removeFiles() {
 func (s *Store) explain(op string, err error) error {
 	name := filepath.Base(s.path)
 	var newer *VersionError
+	var purged *PurgedError
 	var e sqlite3.Error
 	switch {
 	case errors.Is(err, ErrNotJobFile), errors.Is(err, ErrDamaged), errors.As(err, &newer):
 		return fmt.Errorf("%s: %w", s.path, err)
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.As(err, &purged):
 		return err
 	case !errors.As(err, &e):
 		return &Failure{op + " " + name, err}
