@@ -114,6 +114,8 @@ func (c *columns) settle() {
 	optional("tools")
 	optional("functions")
 	optional("parallel_tool_calls")
+	optional("reused")
+	optional("reused_tokens")
 	optional("simulated")
 	names = append(names, c.own...)
 	if c.overflow {

@@ -47,6 +47,7 @@ type ComparedFile struct {
 	Prompt       int64 `json:"prompt_tokens"` // reported
 	Completion   int64 `json:"completion_tokens"`
 	Total        int64 `json:"total_tokens"`
+	Reused       int64 `json:"reused,omitempty"` // answers taken over from another file, whose tokens are not counted here
 	Estimated    int64 `json:"estimated_tokens"` // of answers without reported usage
 	UsageUnknown int64 `json:"usage_unknown"`    // those answers
 
@@ -177,6 +178,8 @@ func (f *ComparedFile) count(row *store.Row, r *reply) {
 	}
 	price := f.prices.Of(row.Endpoint, row.Model)
 	switch u := row.Usage; {
+	case row.Reused: // what it used was charged to another file
+		f.Reused++
 	case u.Known:
 		f.Prompt, f.Completion, f.Total = plus(f.Prompt, u.Prompt), plus(f.Completion, u.Completion), plus(f.Total, u.Total)
 		f.Spent = f.Spent.Plus(costOf(price, u))

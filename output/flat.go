@@ -142,7 +142,8 @@ func (s *flat) simulated(rec *record, row *store.Row) {
 	}
 }
 
-// usage adds the tokens of an answer and what they cost: those that the API reported, else those counted here, else none.
+// usage adds the tokens of an answer and what they cost: those that the API reported, else those counted here, else none. What was
+// taken over from another job file cost nothing here.
 func (s *flat) usage(rec *record, row *store.Row) {
 	source, u := "unknown", row.Usage
 	switch {
@@ -150,6 +151,9 @@ func (s *flat) usage(rec *record, row *store.Row) {
 		source = "reported"
 	case row.Estimated > 0:
 		source, u = "estimated", row.EstimatedUsage()
+	}
+	if row.Reused {
+		source = "reused"
 	}
 	for _, c := range []struct {
 		name string
@@ -163,6 +167,9 @@ func (s *flat) usage(rec *record, row *store.Row) {
 	}
 	rec.text("usage_source", source)
 	cost, known := s.prices.Of(row.Endpoint, row.Model).Cost(tokens.Usage(u))
+	if row.Reused {
+		cost, known = 0, true
+	}
 	rec.money("cost", cost, known)
 }
 

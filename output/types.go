@@ -41,7 +41,7 @@ func typesOfUsage() map[string]valueType {
 		types[name] = intType | never
 	}
 	maps.Copy(types, map[string]valueType{"endpoint": textType, "requested_model": textType, "cost": doubleType, "estimated_cost": doubleType,
-		"wasted_cost": doubleType, "gone_cost": doubleType, "complete": boolType | never, "total": boolType | never, "simulated": boolType})
+		"wasted_cost": doubleType, "gone_cost": doubleType, "complete": boolType | never, "total": boolType | never, "simulated": boolType, "reused": intType, "reused_tokens": intType})
 	return types
 }
 

@@ -70,6 +70,7 @@ type Report struct {
 	Damaged                        int64 // answered, but the stored answer cannot be read: rows of the errors file
 	LeftOut                        int64 // of Done, those that Where leaves out of the results
 	Unfit                          int64 // of Done, those that have nothing to learn from in this shape
+	Reused                         int64 // of Done and Damaged, answers taken over from other job files, whose tokens are not counted here
 	Complete                       bool  // nothing is pending
 
 	Finish map[string]int64 // done rows by finish reason, "" without one; rare ones past 20 are under "other"
@@ -334,11 +335,14 @@ func (w *writer) count(row *store.Row, f fate) {
 			}
 			r.Finish[reason]++
 		}
-		if row.Usage.Known {
+		switch {
+		case row.Reused: // charged to the file that it comes from
+			r.Reused++
+		case row.Usage.Known:
 			r.Prompt = plus(r.Prompt, row.Usage.Prompt)
 			r.Completion = plus(r.Completion, row.Usage.Completion)
 			r.Total = plus(r.Total, row.Usage.Total)
-		} else {
+		default:
 			r.UsageUnknown++
 			r.Estimated = plus(r.Estimated, row.Estimated)
 		}
@@ -367,9 +371,12 @@ func (w *writer) totals(ctx context.Context, src Source) error {
 			cost = w.prices.Cost(billsOf(bills, t.Endpoint, t.Model), 1000)
 		}
 		w.rec.reset()
-		usageRow(&w.rec, t, cost, w.report.Complete, i == len(totals))
+		usageRow(&w.rec, t, cost, w.report.Complete, i == len(totals), all.Reused > 0)
 		if all.Simulated {
 			s.cols.seen["simulated"] = true
+		}
+		if all.Reused > 0 {
+			s.cols.seen["reused"], s.cols.seen["reused_tokens"] = true, true
 		}
 		if err := s.write(&w.rec); err != nil {
 			return err
