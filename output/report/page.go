@@ -57,8 +57,12 @@ func (d *Document) cards() []card {
 	}
 	used := number("total.spend.billed.tokens", t.Spend.Billed.Tokens)
 	used.Text = compact(t.Spend.Billed.Tokens)
+	answered := card{Name: "answered", Cells: []cell{number("total.jobs.done", t.Jobs.Done)}, Note: "of " + plural(t.Jobs.All, "prompt")}
+	if n := t.Jobs.Reused; n > 0 {
+		answered.Note += ", " + plural(n, "answer") + " of other files"
+	}
 	return []card{
-		{Name: "answered", Cells: []cell{number("total.jobs.done", t.Jobs.Done)}, Note: "of " + plural(t.Jobs.All, "prompt")},
+		answered,
 		failed, cost,
 		{Name: "tokens", Cells: []cell{used},
 			Note: compact(t.Tokens.Prompt) + " prompt and " + compact(t.Tokens.Completion) + " completion in the answers"},
