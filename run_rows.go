@@ -28,8 +28,8 @@ func rowsFlags() []cli.Flag {
 		str("prompt", "make the prompt of each row by this `TEMPLATE`, as in 'Translate to {{.lang}}: {{.text}}'; a row is then data, and its keys are no request fields"),
 		str("template", "the same from a `FILE`"),
 		str("image-column", "put the image beside each prompt whose path or URL stands in the column `NAME`"),
-		str("input-format", "`jsonl`, json, csv, text or parquet, where content and name do not tell"),
-		str("delimiter", "the `CHARACTER` between the cells of CSV, as in ';' or '\\t' (default: found in the header)"),
+		str("input-format", "`FORMAT` where content and name do not tell: jsonl, json, csv, text or parquet"),
+		str("delimiter", "the `CHARACTER` between cells of CSV, as in ';' or '\\t' (default: found in the header)"),
 		str("separator", "`TEXT` between the prompts of a text, as in '\\n---\\n' (default: the end of a line)"),
 	}
 }

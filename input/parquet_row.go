@@ -223,7 +223,7 @@ func (w *rowWriter) leaf(n *node) *LineError {
 		return &LineError{Problem: problem}
 	}
 	if w.b = b; n.text && b[begin] != '"' {
-		w.b = append(append(append(w.b[:begin], '"'), string(b[begin:])...), '"')
+		w.b = append(slices.Insert(b, begin, '"'), '"')
 	}
 	return nil
 }

@@ -31,12 +31,14 @@ func ParseTemplate(name, text string) (*Template, error) {
 	if t.Tree == nil || len(t.Root.Nodes) == 0 {
 		return nil, fmt.Errorf("%s: it is empty", printable(name))
 	}
-	for _, named := range t.Templates() {
+	all := t.Templates()
+	slices.SortFunc(all, func(a, b *template.Template) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, named := range all {
 		if calls(t, named.Name(), nil) {
 			return nil, fmt.Errorf("%s: the template %q calls itself", printable(name), named.Name())
 		}
 	}
-	for _, named := range t.Templates() {
+	for _, named := range all {
 		if named.Tree != nil {
 			rewrite(named.Root)
 			named.Root.Nodes = slices.Insert(named.Root.Nodes, 0, step(named.Root.Pos))
@@ -256,7 +258,7 @@ var execParts = regexp.MustCompile(`(?s)^template: ` + templateName + `:(\d+):\d
 func (r *rendering) blame(err error, row object) *LineError {
 	where := r.name
 	parts := execParts.FindStringSubmatch(err.Error())
-	if parts != nil {
+	if parts != nil { // of a text that got too long the library does not say the place
 		where += ":" + parts[1]
 	}
 	key := ""
@@ -280,7 +282,11 @@ func (r *rendering) blame(err error, row object) *LineError {
 	}
 	expression, problem := strings.Trim(parts[2], "{}"), parts[3]
 	if errors.Is(err, errNull) || strings.Contains(problem, "input.null") {
-		return &LineError{Field: shownKey(strings.TrimPrefix(expression, ".")), Problem: "is null, and " + printable(where) + " uses it", Hint: `{{... | default ""}} takes it`}
+		field := expression
+		if len(field) > 1 {
+			field = strings.TrimPrefix(field, ".")
+		}
+		return &LineError{Field: shownKey(field), Problem: "is null, and " + printable(where) + " uses it", Hint: `{{... | default ""}} takes it`}
 	}
 	return &LineError{Problem: printable(where + ": " + expression + ": " + cutCall(problem))}
 }
