@@ -65,8 +65,7 @@ func (j *jsonRows) next() ([]byte, error) {
 		return row, nil
 	}
 	// Results are written a line each, and carry values as they were written.
-	j.narrow, err = jsontext.AppendFormat(j.narrow[:0], row, jsontext.PreserveRawStrings(true), jsontext.AllowInvalidUTF8(true),
-		jsontext.AllowDuplicateNames(true), jsontext.Multiline(false), jsontext.SpaceAfterColon(false), jsontext.SpaceAfterComma(false))
+	j.narrow, err = jsontext.AppendFormat(j.narrow[:0], row, jsontext.PreserveRawStrings(true), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	if err != nil {
 		return nil, j.blame(err, "")
 	}

@@ -11,13 +11,17 @@ import (
 const maxBound = 1 << 53
 
 // maxTokens is the bound that the request of the line sets for its answer, 0 for none.
-func (r *Reader) maxTokens() int64 {
-	limit := r.sent("max_completion_tokens")
+func (r *Reader) maxTokens() int64 { return MaxTokens(r.sent) }
+
+// MaxTokens is the bound that a request sets for its answer, 0 for none. sent gives a field of it, nil for one that it has not, or that
+// is null.
+func MaxTokens(sent func(name string) jsontext.Value) int64 {
+	limit := sent("max_completion_tokens")
 	if limit == nil {
-		limit = r.sent("max_tokens")
+		limit = sent("max_tokens")
 	}
 	bound, choices := positive(limit), int64(1)
-	if n := r.sent("n"); n != nil {
+	if n := sent("n"); n != nil {
 		choices = positive(n) // of an n that is no number of choices nobody knows what a server makes: no bound
 	}
 	if choices > 0 && bound > maxBound/choices {

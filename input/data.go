@@ -62,6 +62,6 @@ func (r *Reader) assembleData() *LineError {
 
 // quoted writes a text, which is UTF-8, as a JSON string.
 func quoted(text []byte) []byte {
-	b, _ := jsontext.AppendQuote(make([]byte, 0, len(text)+len(text)/8+2), text)
+	b, _ := appendQuoted(make([]byte, 0, len(text)+len(text)/8+2), text)
 	return b
 }

@@ -8,9 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -71,7 +69,13 @@ func valueWriter(t parquet.Type) func(b []byte, v *parquet.Value) ([]byte, strin
 			}
 		}
 	case *format.JsonType:
-		return appendJSON
+		return func(b []byte, v *parquet.Value) ([]byte, string) {
+			b, ok := appendJSON(b, v.ByteArray())
+			if !ok {
+				return b, "not valid JSON"
+			}
+			return b, ""
+		}
 	case *format.UUIDType:
 		return func(b []byte, v *parquet.Value) ([]byte, string) {
 			u := v.ByteArray()
@@ -106,10 +110,10 @@ func plainWriter(kind parquet.Kind) func(b []byte, v *parquet.Value) ([]byte, st
 		return func(b []byte, v *parquet.Value) ([]byte, string) { return appendFloat(b, v.Double(), 64) }
 	}
 	return func(b []byte, v *parquet.Value) ([]byte, string) {
-		if !utf8.Valid(v.ByteArray()) {
+		b, ok := appendQuoted(b, v.ByteArray())
+		if !ok {
 			return b, "bytes that are not UTF-8 text"
 		}
-		b, _ = jsontext.AppendQuote(b, v.ByteArray())
 		return b, ""
 	}
 }
@@ -155,15 +159,6 @@ func appendDecimal(b []byte, v *parquet.Value, scale int) []byte {
 	}
 	point := len(digits) - scale
 	return append(append(append(b, digits[:point]...), '.'), digits[point:]...)
-}
-
-// appendJSON puts in what a column of JSON holds, on one line.
-func appendJSON(b []byte, v *parquet.Value) ([]byte, string) {
-	out, err := jsontext.AppendFormat(b, v.ByteArray(), jsontext.PreserveRawStrings(true), jsontext.AllowInvalidUTF8(true), jsontext.Multiline(false))
-	if err != nil || !utf8.Valid(v.ByteArray()) {
-		return b, "not valid JSON"
-	}
-	return out, ""
 }
 
 // moment is so many units after the epoch.

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // pieces are the rows of a text: its lines, or what stands between separators. Blank ones are none.
@@ -41,11 +39,11 @@ func (p *pieces) next() ([]byte, error) {
 		if len(bytes.TrimSpace(text)) == 0 {
 			continue
 		}
-		if i := invalidAt(text); i >= 0 {
-			return nil, &LineError{Problem: fmt.Sprintf("byte %d of the text is not UTF-8", i+1), Hint: "convert the file to UTF-8 first"}
+		row, ok := appendQuoted(append(p.row[:0], p.field...), text)
+		if !ok {
+			return nil, &LineError{Problem: fmt.Sprintf("byte %d of the text is not UTF-8", invalidByte(text)+1), Hint: "convert the file to UTF-8 first"}
 		}
-		p.row, _ = jsontext.AppendQuote(append(p.row[:0], p.field...), text)
-		p.row = append(p.row, '}')
+		p.row = append(row, '}')
 		return p.row, nil
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"batch/runner/chat"
 
@@ -174,7 +175,8 @@ func (t *table) next() ([]byte, error) {
 			continue
 		}
 		b = append(b, c.key...)
-		if b, err = c.append(b, cell); err != nil {
+		var valid bool
+		if b, valid = c.append(b, cell); !valid {
 			return nil, &LineError{Field: shownKey(c.name), Problem: "is not UTF-8", Hint: "convert the file to UTF-8 first; spreadsheets save it as CSV UTF-8"}
 		}
 		b = append(b, ',')
@@ -189,29 +191,30 @@ func (t *table) next() ([]byte, error) {
 	return t.row, nil
 }
 
-// append writes a cell. Its error is that of a text which is no UTF-8.
-func (c *column) append(b []byte, cell string) ([]byte, error) {
-	switch c.kind {
-	case valueCell:
-	case listOrText:
-		if !strings.HasPrefix(cell, "[") {
-			return jsontext.AppendQuote(b, cell)
-		}
-	case objectOrText:
-		if !strings.HasPrefix(cell, "{") {
-			return jsontext.AppendQuote(b, cell)
-		}
-	default:
-		return jsontext.AppendQuote(b, cell)
+// append writes a cell; false says that it is not UTF-8.
+func (c *column) append(b []byte, cell string) ([]byte, bool) {
+	switch {
+	case c.kind == ownCell, c.kind == textCell,
+		c.kind == listOrText && !strings.HasPrefix(cell, "["),
+		c.kind == objectOrText && !strings.HasPrefix(cell, "{"):
+		return appendQuoted(b, cell)
 	}
-	value, err := jsontext.AppendFormat(b, []byte(cell), jsontext.PreserveRawStrings(true), jsontext.AllowInvalidUTF8(true), jsontext.Multiline(false))
-	if err == nil && strings.ContainsAny(cell, "\r\n") || err == nil && len(value)-len(b) == len(cell) {
-		return value, nil
+	if value, ok := appendJSON(b, []byte(cell)); ok {
+		return value, true
 	}
-	if err == nil { // white space apart from the ends of lines stays as it was written
-		return append(b, cell...), nil
+	return appendQuoted(b, cell)
+}
+
+// appendJSON puts in a JSON value as it is written, but for the ends of lines between its parts: a row is one line in the results.
+func appendJSON(b []byte, value jsontext.Value) ([]byte, bool) {
+	if !utf8.Valid(value) || !value.IsValid(jsontext.AllowInvalidUTF8(true)) { // of which only half a surrogate pair is left
+		return b, false
 	}
-	return jsontext.AppendQuote(b, cell)
+	if !bytes.ContainsAny(value, "\r\n") {
+		return append(b, value...), true
+	}
+	out, err := jsontext.AppendFormat(b, value, jsontext.PreserveRawStrings(true), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	return out, err == nil
 }
 
 // blame says what is wrong with a row, or with the file from here on.
