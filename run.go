@@ -25,7 +25,8 @@ import (
 type runConfig struct {
 	inputs []string // prompt files; empty to go on with a job file alone
 	db     string
-	fills  fillIns // given on this command line
+	reuse  []string // job files whose answers are taken over
+	fills  fillIns  // given on this command line
 
 	simulate bool
 	sim      sim.Options
@@ -77,6 +78,7 @@ func runCommand(c *command) *cli.Command {
 		yes(pool, "keep-going", "do not stop after 20 equal failures in a row"),
 
 		str("Files", "db", "job `FILE` (default: named after the input)"),
+		reuseFlag(),
 		yes(guard, "dry-run", "read and check everything, say what would be sent, send nothing"),
 		yes(guard, "skip-invalid", "leave bad lines out instead of refusing the input"),
 		yes(guard, "accept-changes", "go on although many answered prompts are no longer in the input"),
@@ -153,6 +155,9 @@ func readRunConfig(ctx *cli.Context) (runConfig, error) {
 		return cfg, err
 	}
 	if err := cfg.readNames(ctx.Args().Slice()); err != nil {
+		return cfg, err
+	}
+	if cfg.reuse, err = readReuse(ctx, cfg.db); err != nil {
 		return cfg, err
 	}
 	if cfg.sim, err = readSimulation(ctx); err != nil {
@@ -391,6 +396,9 @@ func (d *drain) prepare(ctx context.Context) error {
 	if d.settings, err = d.store.Settings(ctx); err != nil {
 		return err
 	}
+	if err := d.store.Purged(ctx); err != nil {
+		return err
+	}
 	if kept, known := d.settings[store.SettingSimulated]; known && (kept == "true") != d.simulated {
 		return d.wrongKind(kept == "true")
 	}
@@ -409,7 +417,15 @@ func (d *drain) prepare(ctx context.Context) error {
 	if len(d.cfg.inputs) == 0 && len(d.cfg.fills) > 0 {
 		return usage(errors.New("flags that fill in request fields need the input that they fill"), "name the prompt file too, with --db %s", shellQuote(d.cfg.db))
 	}
-	return d.importInputs(ctx)
+	letGo, err := d.openReuse(ctx)
+	if err != nil {
+		return err
+	}
+	err = d.importInputs(ctx)
+	if cerr := letGo(); err == nil {
+		err = cerr
+	}
+	return err
 }
 
 func (d *drain) wrongKind(simulated bool) error {

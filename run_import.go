@@ -30,7 +30,7 @@ const badLinesNamed = 50
 // importInputs reads the whole input into the job file, or finds that it stands there already.
 func (d *drain) importInputs(ctx context.Context) error {
 	if len(d.cfg.inputs) == 0 {
-		return d.readStanding(ctx)
+		return d.reuseStanding(ctx)
 	}
 	if err := output.CheckInputs(ctx, d.store, d.cfg.inputs); err != nil {
 		return err
@@ -40,7 +40,7 @@ func (d *drain) importInputs(ctx context.Context) error {
 		return err
 	}
 	if same {
-		return d.readStanding(ctx)
+		return d.reuseStanding(ctx)
 	}
 	settings := d.fills.settings()
 	settings[store.SettingSimulated] = fmt.Sprint(d.simulated)
@@ -68,6 +68,7 @@ func (d *drain) importInputs(ctx context.Context) error {
 	d.counts, d.backlog = done.Counts, done.Backlog
 	d.settings = settings
 	d.sayImport(done.Changes, &imp)
+	d.sayReused(done.Reused)
 	return nil
 }
 

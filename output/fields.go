@@ -99,6 +99,11 @@ func ParseWhere(s string) (*where.Expr, error) {
 // CheckNames tells whether the input has what Fields and Where name, so that a slip is found before anything is paid for. The error is a
 // *RefusedError that lists the columns there are.
 func CheckNames(ctx context.Context, src Source, opt Options) error {
+	return checkNames(ctx, src, opt, askedNames, resultColumns)
+}
+
+// checkNames knows what may be asked beside the author's own, and tells the columns.
+func checkNames(ctx context.Context, src Source, opt Options, asked map[string]bool, columns []string) error {
 	var missing []string
 	want := func(name string, known map[string]bool) {
 		if !known[name] && !slices.Contains(missing, name) {
@@ -110,10 +115,10 @@ func CheckNames(ctx context.Context, src Source, opt Options) error {
 	}
 	if opt.Where != nil {
 		for _, name := range opt.Where.Names() {
-			want(name, askedNames)
+			want(name, asked)
 		}
 		for _, word := range opt.Where.Words() {
-			if askedNames[word] {
+			if asked[word] {
 				return &RefusedError{Problem: "--where: " + word + " is a column, and stands where a text is expected",
 					Hint: "put the text in quotes, or the column in backquotes"}
 			}
@@ -147,7 +152,7 @@ func CheckNames(ctx context.Context, src Source, opt Options) error {
 			return err
 		}
 	}
-	known := slices.Clone(resultColumns)
+	known := slices.Clone(columns)
 	if opt.ShowFile {
 		known = append([]string{"file"}, known...)
 	}
