@@ -149,7 +149,10 @@ func (v *View) sampleFrom(ctx context.Context, from int64, each func(*Row) error
 	}
 	defer rows.Close()
 	if !rows.Next() {
-		return 0, false, v.s.explain("read", rows.Err())
+		if err := rows.Err(); err != nil {
+			return 0, false, v.s.explain("read", err)
+		}
+		return 0, false, nil // no answer stands behind it
 	}
 	row := Row{State: Done}
 	var file, id, finish sql.NullString
