@@ -89,10 +89,14 @@ func (all fieldChanges) String() string {
 	for _, c := range all {
 		words = append(words, c.words)
 	}
-	if words == nil {
+	text := strings.Join(words, ", ")
+	switch {
+	case text == "":
 		return ""
+	case !strings.HasPrefix(text, "without "):
+		text = "with " + text
 	}
-	return " with " + printable(strings.ReplaceAll(strings.Join(words, ", "), "with without", "without"))
+	return " " + printable(text)
 }
 
 // apply makes the request that goes out instead of a row's; nil when it is the same.
