@@ -352,6 +352,21 @@ func TestSplitIsKnown(t *testing.T) {
 	}
 }
 
+// A column that went from the input makes the files that have it older, not unsound: they are made again without it.
+func TestGoneColumn(t *testing.T) {
+	_, files, opt := setup(t)
+	opt.Fields, opt.Where = []Field{{"label", "l"}}, asks(t, "label != null")
+	led, src := &ledger{}, questions(2)
+	if _, err := Write(t.Context(), src, led, files, opt); err != nil {
+		t.Fatal(err)
+	}
+	src.rows[0].Carried = nil
+	checked, err := Compare(t.Context(), src, led, Options{})
+	if err != nil || len(checked) != 2 || checked[0].Equal || !checked[0].Untouched {
+		t.Errorf("%+v %v", checked, err)
+	}
+}
+
 // What is packed says the same as what is not, twice in the same bytes, for the three files alike.
 func TestCompression(t *testing.T) {
 	for _, opt := range []Options{{}, {Format: CSV}, {Shape: OpenAI}} {

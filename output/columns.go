@@ -30,7 +30,8 @@ type columns struct {
 func newColumns(fixed []string) *columns { return typedColumns(fixed, nil) }
 
 func typedColumns(fixed []string, types map[string]valueType) *columns {
-	return &columns{fixed: fixed, types: types, seen: map[string]bool{}, learned: map[string]*learned{}, rest: -1}
+	return &columns{fixed: fixed, types: types, seen: map[string]bool{}, learned: map[string]*learned{}, rest: -1,
+		turns: turnMembers{names: []string{"role", "content"}}}
 }
 
 // add takes note of a record's columns.

@@ -305,7 +305,7 @@ func TestDamagedAnswer(t *testing.T) {
 	for name, response := range map[string]string{
 		"cut": `{"choices":[{"message":{"content":"secret`, "none": "", "twice": `{"a":"secret"}{}`, "no object": `["secret"]`,
 	} {
-		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}} {
+		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Shape: Pairs}, {Format: CSV}} {
 			t.Run(fmt.Sprint(name, opt.Format, opt.Shape), func(t *testing.T) {
 				src := &source{}
 				for i := range 3 {

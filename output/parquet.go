@@ -9,7 +9,6 @@ import (
 	"strconv"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 // parquetEncoder writes a Parquet file. Its columns and their types must be known before the first row. The order of rows and columns
@@ -27,17 +26,19 @@ type parquetEncoder struct {
 	turns  [][][]byte // of a conversation: message, member
 
 	bytes, rows int
+	most        int // bytes of a group
 }
 
 const (
-	groupBytes = 32 << 20
+	groupBytes = 32 << 20 // of all files that are written side by side
 	groupRows  = 100_000
 )
 
 // fewValued are columns whose values come again and again: a dictionary makes them small.
 var fewValued = set([]string{"file", "finish_reason", "requested_model", "model", "usage_source", "type", "code", "endpoint", "role"})
 
-func newParquet(w io.Writer, cols *columns) *parquetEncoder {
+// newParquet begins a file, one of so many that are written side by side.
+func newParquet(w io.Writer, cols *columns, files int) *parquetEncoder {
 	root := &group{}
 	var noBounds [][]string
 	for i, name := range cols.names {
@@ -52,12 +53,12 @@ func newParquet(w io.Writer, cols *columns) *parquetEncoder {
 			}
 		}
 	}
-	options := []parquet.WriterOption{parquet.NewSchema("row", root), parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault}),
+	options := []parquet.WriterOption{parquet.NewSchema("row", root), parquet.Compression(&parquet.Zstd),
 		parquet.CreatedBy("batch", "1", "parquet-go"), parquet.DataPageStatistics(false)}
 	for _, path := range noBounds {
 		options = append(options, parquet.SkipPageBounds(path...))
 	}
-	return &parquetEncoder{w: parquet.NewWriter(w, options...), cols: cols, values: make([][]byte, len(cols.names))}
+	return &parquetEncoder{w: parquet.NewWriter(w, options...), cols: cols, values: make([][]byte, len(cols.names)), most: groupBytes / files}
 }
 
 // node is how a column stands in the schema.
@@ -135,7 +136,7 @@ func (e *parquetEncoder) encode(rec *record) error {
 	if _, err := e.w.WriteRows([]parquet.Row{e.row}); err != nil {
 		return err
 	}
-	if e.bytes, e.rows = e.bytes+size, e.rows+1; e.bytes < groupBytes && e.rows < groupRows {
+	if e.bytes, e.rows = e.bytes+size, e.rows+1; e.bytes < e.most && e.rows < groupRows {
 		return nil
 	}
 	e.bytes, e.rows = 0, 0

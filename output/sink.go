@@ -59,7 +59,7 @@ func (s *sink) open() error {
 		return s.failed(table.header())
 	case Parquet:
 		s.cols.settle()
-		s.enc = newParquet(s.pack, s.cols)
+		s.enc = newParquet(s.pack, s.cols, max(1, len(s.opt.Split)))
 	default:
 		s.enc = &jsonl{w: s.pack}
 	}

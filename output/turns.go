@@ -15,9 +15,6 @@ const maxTurnMembers = 100
 
 // add takes note of the members of an array of messages.
 func (m *turnMembers) add(messages []byte) error {
-	if m.names == nil {
-		m.names = []string{"role", "content"}
-	}
 	return m.walk(messages, func(_ int, name, _ []byte) error {
 		if name == nil || slices.Contains(m.names, string(name)) {
 			return nil

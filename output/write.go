@@ -102,11 +102,15 @@ func Write(ctx context.Context, src Source, ledger Ledger, files Files, opt Opti
 	if err := Check(ctx, ledger, files, opt); err != nil {
 		return Report{}, err
 	}
-	if opt.fault == nil {
-		opt.fault = func(string) error { return nil }
-	}
 	if err := CheckNames(ctx, src, opt); err != nil {
 		return Report{}, err
+	}
+	return writeFiles(ctx, src, ledger, files, opt)
+}
+
+func writeFiles(ctx context.Context, src Source, ledger Ledger, files Files, opt Options) (Report, error) {
+	if opt.fault == nil {
+		opt.fault = func(string) error { return nil }
 	}
 	rows, err := src.Prices(ctx)
 	if err != nil {
