@@ -229,7 +229,7 @@ func TestUnreadableFiles(t *testing.T) {
 		{"p.csv", ",prompt\n", "p.csv:1: column 1 has no name"},
 		{"p.csv", "text,label\nx,y\n", "p.csv:1: no column is named prompt, messages or body"},
 		{"p.csv", `{"prompt":"x"}` + "\n", "p.csv: the file is read as CSV, but looks like JSON lines"},
-		{"p.csv", "prompt\nx\n\"y\nz", "p.csv:3: a quoted cell does not end as it should, at byte 2 of line 4"},
+		{"p.csv", "prompt\nx\n\"y\nz", "p.csv:3: a quoted cell does not end as it should, as seen at line 4"},
 		{"p.csv", "prompt\n\"" + long + "\n", "p.csv:2: a row of more than 1000 bytes"},
 		{"p.json", `[{"prompt":"x"},{"prompt":"y"`, "p.json:2: the file ends before its JSON does"},
 		{"p.json", `[{"prompt":"x"}, }]`, "p.json:2: not valid JSON at byte 16 of the file: invalid character ',' at start of value"},

@@ -239,6 +239,6 @@ func (t *table) blame(err error) error {
 		return &LineError{Problem: fmt.Sprintf(`a quote within a cell that does not begin with one, at byte %d of line %d`, syntax.Column, syntax.Line), Hint: `a quote within quotes is written twice: "say ""hi"""`}
 	}
 	// Where a quote is missing, what follows is read the wrong way round.
-	return &FileError{Line: syntax.StartLine, Problem: fmt.Sprintf("a quoted cell does not end as it should, at byte %d of line %d", syntax.Column, syntax.Line),
+	return &FileError{Line: syntax.StartLine, Problem: fmt.Sprintf("a quoted cell does not end as it should, as seen at line %d", syntax.Line),
 		Hint: `a quote within quotes is written twice: "say ""hi"""`}
 }
