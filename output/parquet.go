@@ -15,7 +15,7 @@ import (
 // is that of the records; what has been gathered is written out as a row group after so many bytes or rows, so that the memory stays
 // what it is, however many rows come.
 type parquetEncoder struct {
-	w    *parquet.Writer
+	w    *parquet.GenericWriter[any]
 	cols *columns
 
 	values [][]byte // of the row, by column
@@ -58,7 +58,7 @@ func newParquet(w io.Writer, cols *columns, files int) *parquetEncoder {
 	for _, path := range noBounds {
 		options = append(options, parquet.SkipPageBounds(path...))
 	}
-	return &parquetEncoder{w: parquet.NewWriter(w, options...), cols: cols, values: make([][]byte, len(cols.names)), most: groupBytes / files}
+	return &parquetEncoder{w: parquet.NewGenericWriter[any](w, options...), cols: cols, values: make([][]byte, len(cols.names)), most: groupBytes / files}
 }
 
 // node is how a column stands in the schema.
