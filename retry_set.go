@@ -53,7 +53,7 @@ func readFieldChange(name, value string) (fieldChange, error) {
 	switch near, miss := chat.NearField(name); {
 	case name == "messages", name == "prompt", name == "system":
 		return c, usage(fmt.Errorf("--set %s: what is asked comes from the input alone", name), "edit the prompt file and run again: a changed line is sent again")
-	case !chat.IsRequestField(name) && miss:
+	case !chat.IsRequestField(name) && miss && name != "top_k": // top_k is a field of its own elsewhere
 		return c, usage(fmt.Errorf("--set %s: no request field is called that", printable(name)), "did you mean %s?", near)
 	case value == "none" && name == "model":
 		return c, usage(errors.New("--set model=none: a request needs its model"), "name another: --set model=NAME")
