@@ -91,10 +91,20 @@ func runCommand(c *command) *cli.Command {
 	return &cli.Command{
 		Name:      "run",
 		Usage:     "send every prompt of a file that has no answer yet; run again to resume",
-		ArgsUsage: "prompts.jsonl [more.jsonl ...] | - | prompts.batch.db",
+		ArgsUsage: "prompts.jsonl [more.csv ...] | - | prompts.batch.db",
 		Description: `Reads and checks the whole input first; with a bad line nothing is sent. Then says what it will send, sends it,
 and writes the answers in input order. What has its answer is never sent again: a second run, also of an edited
 file, sends only what is new, changed or unanswered. Ctrl-C stops gently, twice at once; the same command goes on.
+
+Reads JSON lines, JSON arrays, CSV, text and Parquet, packed by gzip or zstd or not. Without a template a row is a request, as
+{"prompt": ...}, {"messages": [...]} or a line of a batch API is. With --prompt or --template (Go's text/template) it is data:
+{{.name}} is a field, {{index . "my name"}} one with a blank in its name; a row without the field is a bad row. Functions:
+
+    default "x" .f     "x" where f is missing, null or empty    json .f            the value as JSON
+    trim .f            without white space around               truncate 80 .f     its first 80 characters
+    lower .f, upper .f in small letters, in capitals            join ", " .list    the elements with that between them
+    replace "a" "b" .f every a made b                           number .f          to compare: {{if gt (number .f) 0.5}}
+    contains "a" .f    for if: a is in it                       startsWith "a" .f  for if: it begins with a
 
 Exit codes: 0 every prompt is answered, 2 wrong usage or bad input (nothing sent), 3 finished but some failed or
 were skipped, 4 stopped early, 5 storage, 6 the job file is in use, 130/143 interrupted, 1 anything else.`,
