@@ -186,6 +186,7 @@ func TestWhere(t *testing.T) {
 		`cost = null and usage_source = reported`:    "1 2 3 4",
 		`total_tokens > 33 or finish_reason != stop`: "",
 		`state = done and line >= 3`:                 "3 4",
+		`file = "prompts.jsonl" and line < 3`:        "1 2",
 	} {
 		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Shape: Pairs}, {Format: CSV}, {Format: Parquet}, {Fields: []Field{{"content", "x"}}}} {
 			opt.Where = asks(t, question)

@@ -281,10 +281,15 @@ func (w *writer) holds(row *store.Row) (bool, error) {
 		}
 	}
 	return w.opt.Where.Holds(func(name string) []byte {
-		if name == "state" {
+		switch value := rec.lookup(name, &w.name); {
+		case value != nil:
+			return value
+		case name == "state":
 			return []byte(`"done"`)
+		case name == "file": // also when a single one goes without saying in the rows
+			return appendString(nil, row.File)
 		}
-		return rec.lookup(name, &w.name)
+		return nil
 	}), nil
 }
 
