@@ -325,7 +325,7 @@ func TestEveryScriptIsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"classify.sh", "dataset.sh", "resume.sh"}; !slices.Equal(there, want) {
+	if want := []string{"classify.sh", "dataset.sh", "pipeline.sh", "resume.sh"}; !slices.Equal(there, want) {
 		t.Errorf("the scripts are %v, those run by a test are %v", there, want)
 	}
 }

@@ -1,11 +1,11 @@
 package input
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -82,13 +82,28 @@ func (im *images) append(b []byte, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	media := http.DetectContentType(picture)
-	if !slices.Contains([]string{"image/png", "image/jpeg", "image/gif", "image/webp"}, media) {
+	media := mediaType(picture)
+	if media == "" {
 		return nil, errNoImage
 	}
 	b = slices.Grow(b, len("\"data:;base64,\"")+len(media)+base64.StdEncoding.EncodedLen(len(picture)))
 	b = append(append(append(b, `"data:`...), media...), ";base64,"...)
 	return append(base64.StdEncoding.AppendEncode(b, picture), '"'), nil
+}
+
+// mediaType tells by its first bytes what a picture is, of the kinds that APIs take; "" for anything else.
+func mediaType(b []byte) string {
+	switch {
+	case bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")):
+		return "image/png"
+	case bytes.HasPrefix(b, []byte("\xff\xd8\xff")):
+		return "image/jpeg"
+	case bytes.HasPrefix(b, []byte("GIF87a")), bytes.HasPrefix(b, []byte("GIF89a")):
+		return "image/gif"
+	case len(b) >= 12 && bytes.HasPrefix(b, []byte("RIFF")) && string(b[8:12]) == "WEBP":
+		return "image/webp"
+	}
+	return ""
 }
 
 var errNoImage = errors.New("is no PNG, JPEG, GIF or WebP")
