@@ -236,7 +236,7 @@ func (w *writer) fill(row *store.Row) (*sink, *record, fate, error) {
 		return nil, nil, stays, nil
 	}
 	s, rec, f, err := w.answered(row)
-	if !errors.As(err, new(damagedAnswerError)) {
+	if err == nil || !errors.As(err, new(damagedAnswerError)) {
 		return s, rec, f, err
 	}
 	w.rec.reset()
