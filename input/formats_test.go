@@ -9,9 +9,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
@@ -340,4 +342,90 @@ func TestImages(t *testing.T) {
 			want = strings.TrimSuffix(strings.TrimPrefix(want, `{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"what?"},`), `]}]}`)
 		}
 	}
+}
+
+// A row without an end is refused before it fills the memory, in every format and out of a packed file of a few kilobytes, too.
+func TestEndlessRows(t *testing.T) {
+	const size, most = 256 << 20, 150 << 20
+	var bomb bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&bomb, gzip.BestSpeed)
+	io.Copy(w, &endless{'x', size})
+	w.Close()
+	for name, in := range map[string]io.Reader{
+		"p.csv":      io.MultiReader(strings.NewReader("prompt\n\""), &endless{'x', size}),
+		"header.csv": &endless{'x', size},
+		"p.json":     io.MultiReader(strings.NewReader(`[{"prompt":"`), &endless{'x', size}),
+		"space.json": io.MultiReader(strings.NewReader(`[`), &endless{' ', size}),
+		"p.txt":      &endless{'x', size},
+		"p.md":       &endless{'x', size},
+		"p.jsonl":    &bomb,
+	} {
+		opt := fill("", "model", `"m"`)
+		if name == "p.md" {
+			opt.Layout.Separator = "---"
+		}
+		r := NewReader(name, in, opt)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := r.Next()
+		runtime.ReadMemStats(&after)
+		r.Close()
+		if err == nil || err == io.EOF {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := after.TotalAlloc - before.TotalAlloc; got > most {
+			t.Errorf("%s: %d MiB allocated (%v)", name, got>>20, err)
+		}
+	}
+}
+
+// Whatever a file holds, read as any format: no panic, rows in order, each a sound prompt or a printable error.
+func FuzzFormats(f *testing.F) {
+	for i, s := range []string{"prompt,custom_id\n\"a\nb\",1\n", "a;prompt\n;\"x", `[{"prompt":"x"},{"prompt":1}]`, "{}\n{} [", "one\n--\n\ntwo", "\x1f\x8b", "\ufeffprompt\r\nx\r\n"} {
+		f.Add([]byte(s), uint8(i))
+		f.Add(pack(f, "gzip", []byte(s)), uint8(i))
+		f.Add(pack(f, "zstd", []byte(s)), uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, file []byte, how uint8) {
+		opt := fill("s", "model", `"m"`)
+		opt.MaxLine = 400
+		opt.Layout.Format = []Format{"", JSON, CSV, Text}[how%4]
+		if how&4 != 0 {
+			opt.Layout.Separator = "--"
+		}
+		if how&8 != 0 {
+			opt.Prompt, _ = ParseTemplate("--prompt", `{{default "x" .prompt}}{{default "y" .text}}`)
+		}
+		r := NewReader("p", bytes.NewReader(file), opt)
+		defer r.Close()
+		last := 0
+		for {
+			p, err := r.Next()
+			var bad *LineError
+			var broken *FileError
+			switch {
+			case err == io.EOF:
+				return
+			case errors.As(err, &bad), errors.As(err, &broken):
+				if s := err.Error(); strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+					t.Fatalf("error %q", s)
+				}
+				if broken != nil {
+					return
+				}
+				p.Line = bad.Line
+			case err != nil:
+				t.Fatal(err)
+			default:
+				wellMade(t, p)
+				if bytes.ContainsAny(p.Carried, "\r\n") {
+					t.Fatalf("carried over several lines: %q", p.Carried)
+				}
+			}
+			if p.Line <= last && opt.Layout.Separator == "" || p.Line < last {
+				t.Fatalf("row %d after %d", p.Line, last)
+			}
+			last = p.Line
+		}
+	})
 }

@@ -15,8 +15,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxImage is the largest picture that is put into a request.
-const maxImage = 20 << 20
+// maxImage is the largest picture that is put into a request, maxImages the most that all of a row may be.
+const (
+	maxImage  = 20 << 20
+	maxImages = 64 << 20
+)
 
 // images puts pictures beside the text of a prompt.
 type images struct {
@@ -56,7 +59,9 @@ func (im *images) content(text []byte, members []member) ([]byte, *LineError) {
 		if b, err = im.append(b, name); err != nil {
 			return nil, &LineError{Field: field, Problem: err.Error(), Hint: imageHint(err)}
 		}
-		b = append(b, '}')
+		if b = append(b, '}'); len(b) > maxImages/3*4 { // base64
+			return nil, &LineError{Field: field, Problem: "the images of the row are larger than " + size(maxImages)}
+		}
 	}
 	return append(b, "}]"...), nil
 }
