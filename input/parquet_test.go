@@ -21,6 +21,9 @@ func TestParquetValues(t *testing.T) {
 		Role    string  `parquet:"role"`
 		Content *string `parquet:"content,optional"`
 	}
+	type inner struct {
+		In []int32 `parquet:"in,list"`
+	}
 	type row struct {
 		Prompt  string           `parquet:"prompt"`
 		Big     int64            `parquet:"big"`
@@ -40,7 +43,7 @@ func TestParquetValues(t *testing.T) {
 		ID      [16]byte         `parquet:"id,uuid"`
 		Turns   []turn           `parquet:"turns,list"`
 		Bare    []string         `parquet:"bare"`
-		Nested  [][]int32        `parquet:"-"`
+		Nested  []inner          `parquet:"nested,list"`
 		Map     map[string]int32 `parquet:"map"`
 		Null    *string          `parquet:"null,optional"`
 		Group   *turn            `parquet:"group,optional"`
@@ -52,7 +55,7 @@ func TestParquetValues(t *testing.T) {
 		Prompt: "a\"\n😀", Big: 1234567890123456789, Huge: math.MaxUint64, Small: -7, Yes: true, Price: -5, Cents: 123456789,
 		F: 0.1, F32: 0.1, None: math.NaN(), Day: 19782, At: time.Date(2024, 2, 29, 12, 30, 0, 1000, time.UTC), Old: deprecated.Int96{0, 0, 2440588},
 		JSON: "{\"b\": 12345678901234567890,\n\"a\":\"\\ud800\"}", ID: [16]byte{1, 2, 3, 15: 255},
-		Turns: []turn{{"user", &hi}, {"assistant", nil}}, Map: map[string]int32{"k": 1}, Bytes: []byte("text"),
+		Turns: []turn{{"user", &hi}, {"assistant", nil}}, Nested: []inner{{[]int32{1, 2}}, {nil}, {[]int32{3}}}, Map: map[string]int32{"k": 1}, Bytes: []byte("text"),
 	}
 	r.Exact[15] = 1
 	r.Exact[14] = 4
@@ -67,7 +70,7 @@ func TestParquetValues(t *testing.T) {
 	want := `{"big":1234567890123456789,"huge":18446744073709551615,"small":-7,"yes":true,"price":-0.05,"cents":12345.6789,"exact":1.025,` +
 		`"f":0.1,"f32":0.1,"none":null,"day":"2024-02-29","at":"2024-02-29T12:30:00.000001Z","old":"1970-01-01T00:00:00",` +
 		`"json":{"b":12345678901234567890,"a":"\ud800"},"id":"01020300-0000-0000-0000-0000000000ff",` +
-		`"turns":[{"role":"user","content":"hi"},{"role":"assistant","content":null}],"bare":[],"map":{"k":1},"null":null,"group":null,"bytes":"text"}`
+		`"turns":[{"role":"user","content":"hi"},{"role":"assistant","content":null}],"bare":[],"nested":[{"in":[1,2]},{"in":[]},{"in":[3]}],"map":{"k":1},"null":null,"group":null,"bytes":"text"}`
 	if d := cmp.Diff(want, string(good[0].Carried)); d != "" {
 		t.Error(d)
 	}
