@@ -21,7 +21,7 @@ func estimateCommand(c *command) *cli.Command {
 	return &cli.Command{
 		Name:      "estimate",
 		Usage:     "say what a prompt file will use, cost and take before anything is spent",
-		ArgsUsage: "prompts.jsonl [more.jsonl ...] | - | prompts.batch.db",
+		ArgsUsage: "prompts.jsonl [more.csv ...] | - | prompts.batch.db",
 		Description: `Reads and checks the input as batch run would, counts the tokens of its prompts and says, at least, likely and at most, what is
 left to send will use, cost and take. Nothing is sent and no file is changed. How long the answers will be, earlier answers of
 the job file tell, or a sample: --sample 20 really sends 20 prompts, spread over their lengths. Their answers are kept in the
@@ -82,7 +82,10 @@ func (c *command) estimateVerb(ctx *cli.Context) error {
 	if ctx.IsSet("sample") && e.sample < 1 {
 		return usage(fmt.Errorf("--sample %d: it must be at least 1", e.sample), "leave it off to send nothing")
 	}
-	inputs := ctx.Args().Slice()
+	inputs, err := expand(ctx.Args().Slice())
+	if err != nil {
+		return err
+	}
 	if e.sample == 0 && !ctx.IsSet("db") && (len(inputs) > 1 || inputs[0] == "-") { // no answers are to be kept
 		ctx.Set("db", "estimate"+jobSuffix)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"batch/output"
+	"batch/output/where"
 	"batch/store"
 )
 
@@ -21,6 +22,9 @@ type outputConfig struct {
 	out    string
 	format output.Format
 	shape  output.Shape
+	fields []output.Field
+	split  []output.Part
+	where  *where.Expr
 	csvRaw bool
 	force  bool
 }
@@ -30,8 +34,11 @@ func outputFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Category: files,
 			Usage: "results `FILE`, - for standard output (default: named after the job file); errors and usage stand beside it"},
-		&cli.StringFlag{Name: "format", Usage: "`jsonl` or csv (default: by the ending of -o)", Category: files},
-		&cli.StringFlag{Name: "shape", Usage: "`flat`, openai (Batch API lines) or chat (fine-tuning); default: openai when every line is of that form, else flat", Category: files},
+		&cli.StringFlag{Name: "format", Usage: "`jsonl`, csv or parquet (default: by the ending of -o; a last .gz or .zst compresses)", Category: files},
+		&cli.StringFlag{Name: "shape", Usage: "`flat`, openai (Batch API lines), chat or pairs (fine-tuning); default: openai when every line is of that form, else flat", Category: files},
+		&cli.StringFlag{Name: "fields", Usage: "result columns to write, in this order: `A,B=NEWNAME` (flat shape)", Category: files},
+		&cli.StringFlag{Name: "where", Usage: "write only the results for which `EXPR` holds, as in 'finish_reason = stop and total_tokens < 500'", Category: files},
+		&cli.StringFlag{Name: "split", Usage: "write the results to a file for train and one for test, by `SHARES` such as 0.9,0.1 or a=0.8,b=0.1,c=0.1", Category: files},
 		&cli.BoolFlag{Name: "csv-raw", Usage: "CSV without the guard against spreadsheet formulas", Category: files},
 		&cli.BoolFlag{Name: "force", Usage: "replace files that this job file did not write", Category: files},
 	}
@@ -46,7 +53,16 @@ func readOutputConfig(ctx *cli.Context) (outputConfig, error) {
 	if cfg.format, err = output.ParseFormat(ctx.String("format")); err != nil {
 		return cfg, err
 	}
-	cfg.shape, err = output.ParseShape(ctx.String("shape"))
+	if cfg.shape, err = output.ParseShape(ctx.String("shape")); err != nil {
+		return cfg, err
+	}
+	if cfg.fields, err = output.ParseFields(ctx.String("fields")); err != nil {
+		return cfg, err
+	}
+	if cfg.split, err = output.ParseSplit(ctx.String("split")); err != nil {
+		return cfg, err
+	}
+	cfg.where, err = output.ParseWhere(ctx.String("where"))
 	return cfg, err
 }
 
@@ -67,8 +83,9 @@ func (cfg outputConfig) resolve(ctx context.Context, st *store.Store, stdout io.
 	opt := output.Options{
 		Format: format, Shape: cfg.shape, ShowFile: len(inputs) > 1, Simulated: settings[store.SettingSimulated] == "true",
 		CSVRaw: cfg.csvRaw, Force: cfg.force, JobFile: st.Path(), Stdout: stdout,
+		Compression: output.CompressionOf(files.Usage), Fields: cfg.fields, Split: cfg.split, Where: cfg.where,
 	}
-	if opt.Shape == "" && format != output.CSV {
+	if opt.Shape == "" && format == output.JSONL && len(cfg.fields) == 0 {
 		opt.Shape = output.Shape(settings[settingShape])
 	}
 	for _, in := range inputs {
@@ -165,7 +182,8 @@ func exportCommand(c *command) *cli.Command {
 are given here are kept in the job file, as those of a run are; a report can try others.
 
     batch export prompts.batch.db -o answers.csv
-    batch export prompts.batch.db --shape chat -o train.jsonl
+    batch export prompts.batch.db --shape chat --where 'finish_reason = stop' --split 0.9,0.1 -o set.jsonl.gz
+    batch export prompts.batch.db --fields label,prompt,content=answer -o answers.parquet
     batch export prompts.batch.db -o - | jq -r .content`,
 		Flags:  slices.Concat(outputFlags(), priceFlags(), speechFlags()),
 		Action: func(ctx *cli.Context) error { return c.exportVerb(ctx) },
@@ -206,7 +224,8 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 		return err
 	}
 	if c.term.json {
-		c.term.say("end", event{"files": writtenPaths(rep), "done": rep.Done, "failed": rep.Failed, "skipped": rep.Skipped, "pending": rep.Pending, "damaged": rep.Damaged}, "")
+		c.term.say("end", event{"files": writtenPaths(rep), "done": rep.Done, "failed": rep.Failed, "skipped": rep.Skipped, "pending": rep.Pending, "damaged": rep.Damaged,
+			"left_out": rep.LeftOut, "unfit": rep.Unfit}, "")
 		return nil
 	}
 	sayReport(c.term, rep)
@@ -283,6 +302,12 @@ func sayReport(t *terminal, rep output.Report) {
 	}
 	if rep.Damaged > 0 {
 		t.warn("damaged", event{"answers": rep.Damaged}, "%s cannot be read any more; the errors file names them", plural(rep.Damaged, "stored answer"))
+	}
+	if rep.LeftOut > 0 {
+		t.say("", nil, "left out of the results by --where: %s of %s", count(rep.LeftOut), plural(rep.Done, "answer"))
+	}
+	if rep.Unfit > 0 {
+		t.say("", nil, "left out of the results, as there is no text for this shape: %s", plural(rep.Unfit, "answer"))
 	}
 	if !rep.Complete {
 		t.say("", nil, "partial: %s of %s", count(rep.Done), count(rep.Rows))

@@ -85,7 +85,8 @@ was: run the same command again. Try it without a key, nothing is sent or spent:
 
     batch run --simulate examples/rivers.jsonl`,
 		Commands: []*cli.Command{
-			runCommand(c), estimateCommand(c), statusCommand(c), exportCommand(c), retryCommand(c), validateCommand(c), verifyCommand(c), reportCommand(c), compareCommand(c),
+			runCommand(c), estimateCommand(c), statusCommand(c), exportCommand(c), retryCommand(c), purgeCommand(c), validateCommand(c), verifyCommand(c),
+			reportCommand(c), compareCommand(c),
 			simulateCommand(c), completionCommand(c),
 		},
 		Action: func(ctx *cli.Context) error {
@@ -164,6 +165,7 @@ func classify(err error) *problem {
 	var refused *output.RefusedError
 	var locked *store.LockedError
 	var newer *store.VersionError
+	var purged *store.PurgedError
 	var failure *store.Failure
 	var library cli.ExitCoder
 	switch {
@@ -179,6 +181,8 @@ func classify(err error) *problem {
 		return &problem{code: exitUsage, err: err, hint: refused.Hint}
 	case errors.As(err, &locked):
 		return &problem{code: exitBusy, err: err, hint: "wait for it, or stop it with Ctrl-C there; batch status shows how far it is"}
+	case errors.As(err, &purged):
+		return &problem{code: exitUsage, err: purged, hint: purgedHint(purged)}
 	case errors.As(err, &newer):
 		return &problem{code: exitStorage, err: err, hint: "install a newer batch; the file was not touched"}
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrNotJobFile):

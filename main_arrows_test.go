@@ -19,8 +19,9 @@ import (
 var arrows = map[string][]string{
 	"input":           {"runner/chat", "runner/tokens"},
 	"store":           {},
-	"output":          {"store", "runner/tokens"},
+	"output":          {"output/where", "store", "runner/tokens"},
 	"output/report":   {"output", "store", "runner/tokens"},
+	"output/where":    {},
 	"runner":          {"store", "runner/chat", "runner/tokens"},
 	"runner/chat":     {},
 	"runner/chat/sim": {"runner/chat", "runner/tokens"},
@@ -40,6 +41,7 @@ var strangers = map[string][]string{
 	"store":         {"net/http"},
 	"output":        {"database/sql", "net/http"},
 	"output/report": {"database/sql", "net/http"},
+	"output/where":  {"database/sql", "net/http", "os"},
 	"runner":        {"database/sql"},
 	"runner/chat":   {"database/sql"},
 	"runner/tokens": {"database/sql", "net/http", "os"},

@@ -1,26 +1,73 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/urfave/cli/v2"
 
+	"batch/output"
+	"batch/output/where"
+	"batch/runner/tokens"
 	"batch/store"
 )
 
 func retryCommand(c *command) *cli.Command {
 	return &cli.Command{
 		Name:      "retry",
-		Usage:     "put failed jobs back to pending, with a new count of attempts",
+		Usage:     "send failed jobs again, or chosen ones, perhaps with other parameters",
 		ArgsUsage: "prompts.batch.db",
-		Description: `The next batch run sends them. A job that the API answered with a failure gets a new idempotency key, so that the
-failure is not replayed; one whose outcome is unknown keeps its key, so that it is not paid for twice.`,
-		Flags:  speechFlags(),
+		Description: `Puts all failed jobs back to pending, with a new count of attempts; the next batch run sends them. A job that the API answered
+with a failure gets a new idempotency key, so that the failure is not replayed; one whose outcome is unknown keeps its key,
+so that it is not paid for twice.
+
+--where chooses jobs in any state, answered ones too, by the columns of results and errors, state, class and carried keys.
+The old answers leave the results; they and what they cost stay in the job file. --set changes what is sent; the prompt
+file stays as it is, and running it again keeps the changed requests.
+
+    batch retry prompts.batch.db --where 'finish_reason = length' --set max_tokens=2x
+    batch retry prompts.batch.db --where 'class = unknown or code = content_filter' --set model=other
+    batch retry prompts.batch.db --where 'custom_id = r-17' --set temperature=0.2 --set seed=none`,
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "where", Usage: "only the jobs for which `QUESTION` is true, in any state (default: state = failed)"},
+			&cli.StringSliceFlag{Name: "set", Usage: "change a request field, as `FIELD=VALUE`; FIELD=2x multiplies, FIELD=none takes out; several times"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say how many it would be, change nothing"},
+		}, speechFlags()...),
 		Action: func(ctx *cli.Context) error { return c.retryVerb(ctx) },
 	}
+}
+
+// retryConfig is what the flags of retry say.
+type retryConfig struct {
+	where  *where.Expr // nil is all failed ones
+	set    fieldChanges
+	dryRun bool
+}
+
+func readRetryConfig(ctx *cli.Context) (retryConfig, error) {
+	cfg := retryConfig{dryRun: ctx.Bool("dry-run")}
+	var err error
+	if ctx.IsSet("where") && strings.TrimSpace(ctx.String("where")) == "" {
+		return cfg, usage(errors.New("--where asks nothing"), "leave it off for all failed jobs")
+	}
+	if cfg.where, err = output.ParseWhere(ctx.String("where")); err != nil {
+		return cfg, err
+	}
+	cfg.set, err = readFieldChanges(ctx.StringSlice("set"))
+	return cfg, err
 }
 
 func (c *command) retryVerb(ctx *cli.Context) (err error) {
 	c.term.json, c.term.quiet = ctx.Bool("json"), ctx.Bool("quiet")
 	name, err := oneJobFile(ctx)
+	if err != nil {
+		return err
+	}
+	cfg, err := readRetryConfig(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,15 +85,27 @@ func (c *command) retryVerb(ctx *cli.Context) (err error) {
 			err = cerr
 		}
 	}()
+	if err := st.Purged(ctx.Context); err != nil {
+		return err
+	}
 	if _, err := st.Recover(ctx.Context); err != nil {
 		return err
 	}
-	n, err := st.RetryFailed(ctx.Context)
-	if err != nil {
-		return err
+	var n int64
+	if cfg.where == nil && cfg.set == nil && !cfg.dryRun {
+		if n, err = st.RetryFailed(ctx.Context); err != nil {
+			return err
+		}
+		c.term.say("end", event{"put_back": n}, "%s put back to pending", plural(n, "failed job"))
+	} else {
+		done, err := cfg.retry(ctx.Context, st)
+		if err != nil {
+			return err
+		}
+		done.say(c.term, cfg)
+		n = done.again
 	}
-	c.term.say("end", event{"put_back": n}, "%s put back to pending", plural(n, "failed job"))
-	if n == 0 || c.term.json {
+	if n == 0 || cfg.dryRun || c.term.json {
 		return nil
 	}
 	run, err := st.LastRun(ctx.Context)
@@ -59,4 +118,137 @@ func (c *command) retryVerb(ctx *cli.Context) (err error) {
 	}
 	c.term.say("", nil, "to send them: %s %s", verb, shellQuote(name))
 	return nil
+}
+
+// retried counts the jobs that were chosen.
+type retried struct {
+	again    int64            // that go out again, or for the first time with another request
+	answered int64            // of these
+	kinds    map[string]int64 // of these, as in: answered (length)
+	left     int64            // pending ones that nothing changes
+}
+
+// errUndone takes a retry back in the end.
+var errUndone = errors.New("dry run")
+
+func (cfg retryConfig) retry(ctx context.Context, st *store.Store) (retried, error) {
+	done := retried{kinds: map[string]int64{}}
+	counter := tokens.NewCounter(false)
+	if !cfg.dryRun {
+		if err := forgetMarks(ctx, st); err != nil {
+			return done, err
+		}
+	}
+	err := st.Retry(ctx, func(v *store.View, again func(*store.Row, *store.Changed) error) error {
+		holds := func(row *store.Row) (bool, error) { return row.State == store.Failed, nil }
+		if cfg.where != nil {
+			asker, err := output.NewAsker(ctx, v, cfg.where)
+			if err != nil {
+				return err
+			}
+			holds = asker.Holds
+		}
+		for row, err := range v.Rows(ctx) {
+			if err != nil {
+				return err
+			}
+			if row.Skipped {
+				continue
+			}
+			chosen, err := holds(row)
+			if err != nil {
+				return err
+			}
+			if !chosen {
+				continue
+			}
+			changed, err := cfg.set.apply(row, counter)
+			if err != nil {
+				return err
+			}
+			done.count(row, changed)
+			if err := again(row, changed); err != nil {
+				return err
+			}
+		}
+		if cfg.dryRun {
+			return errUndone
+		}
+		return nil
+	})
+	if errors.Is(err, errUndone) {
+		err = nil
+	}
+	return done, err
+}
+
+func (d *retried) count(row *store.Row, changed *store.Changed) {
+	kind := string(row.State)
+	switch row.State {
+	case store.Pending:
+		if changed == nil {
+			d.left++
+			return
+		}
+	case store.Done:
+		d.answered++
+		kind = "answered"
+		if row.FinishReason != "" {
+			kind += " (" + row.FinishReason + ")"
+		}
+	case store.Failed:
+		for _, why := range []string{row.Code, row.Type, row.Class} {
+			if why != "" {
+				kind += " (" + why + ")"
+				break
+			}
+		}
+	}
+	d.again++
+	if _, known := d.kinds[kind]; !known && len(d.kinds) >= 20 {
+		kind = "others"
+	}
+	d.kinds[kind]++
+}
+
+func (d *retried) say(t *terminal, cfg retryConfig) {
+	words := "go out again"
+	if cfg.dryRun {
+		words = "would go out again"
+	} else if d.again == 1 {
+		words = "goes out again"
+	}
+	var kinds []string
+	for _, kind := range slices.Sorted(maps.Keys(d.kinds)) {
+		kinds = append(kinds, count(d.kinds[kind])+" "+kind)
+	}
+	text := fmt.Sprintf("%s %s%s", plural(d.again, "prompt"), words, cfg.set)
+	if len(kinds) > 0 {
+		text += ": " + printable(strings.Join(kinds, ", "))
+	}
+	t.say("end", event{"put_back": d.again, "kinds": d.kinds, "already_pending": d.left, "dry_run": cfg.dryRun}, "%s", text)
+	if t.json {
+		return
+	}
+	if d.left > 0 {
+		t.say("", nil, "%s pending already", plural(d.left, "prompt"))
+	}
+	if d.answered > 0 && !cfg.dryRun {
+		t.say("", nil, "%s put aside: in the job file, and no longer in the results", plural(d.answered, "old answer"))
+	}
+}
+
+// forgetMarks lets the files that were written count as older than the job file.
+func forgetMarks(ctx context.Context, st *store.Store) error {
+	settings, err := st.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	forget := map[string]string{}
+	for name := range settings {
+		if strings.HasPrefix(name, settingFile) {
+			forget[name] = ""
+		}
+	}
+	return st.SetSettings(ctx, forget)
 }

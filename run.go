@@ -25,7 +25,8 @@ import (
 type runConfig struct {
 	inputs []string // prompt files; empty to go on with a job file alone
 	db     string
-	fills  fillIns // given on this command line
+	reuse  []string // job files whose answers are taken over
+	fills  fillIns  // given on this command line
 
 	simulate bool
 	sim      sim.Options
@@ -78,6 +79,7 @@ func runCommand(c *command) *cli.Command {
 		yes(pool, "keep-going", "do not stop after 20 equal failures in a row"),
 
 		str("Files", "db", "job `FILE` (default: named after the input)"),
+		reuseFlag(),
 		yes(guard, "dry-run", "read and check everything, say what would be sent, send nothing"),
 		yes(guard, "skip-invalid", "leave bad lines out instead of refusing the input"),
 		yes(guard, "accept-changes", "go on although many answered prompts are no longer in the input"),
@@ -90,10 +92,20 @@ func runCommand(c *command) *cli.Command {
 	return &cli.Command{
 		Name:      "run",
 		Usage:     "send every prompt of a file that has no answer yet; run again to resume",
-		ArgsUsage: "prompts.jsonl [more.jsonl ...] | - | prompts.batch.db",
+		ArgsUsage: "prompts.jsonl [more.csv ...] | - | prompts.batch.db",
 		Description: `Reads and checks the whole input first; with a bad line nothing is sent. Then says what it will send, sends it,
 and writes the answers in input order. What has its answer is never sent again: a second run, also of an edited
 file, sends only what is new, changed or unanswered. Ctrl-C stops gently, twice at once; the same command goes on.
+
+Reads JSON lines, JSON arrays, CSV, text and Parquet, packed by gzip or zstd or not. Without a template a row is a request, as
+{"prompt": ...}, {"messages": [...]} or a line of a batch API is. With --prompt or --template (Go's text/template) it is data:
+{{.name}} is a field, {{index . "my name"}} one with a blank in its name; a row without the field is a bad row. Functions:
+
+    default "x" .f     "x" where f is missing, null or empty    json .f            the value as JSON
+    trim .f            without white space around               truncate 80 .f     its first 80 characters
+    lower .f, upper .f in small letters, in capitals            join ", " .list    the elements with that between them
+    replace "a" "b" .f every a made b                           number .f          to compare: {{if gt (number .f) 0.5}}
+    contains "a" .f    for if: a is in it                       startsWith "a" .f  for if: it begins with a
 
 Exit codes: 0 every prompt is answered, 2 wrong usage or bad input (nothing sent), 3 finished but some failed or
 were skipped, 4 stopped early, 5 storage, 6 the job file is in use, 130/143 interrupted, 1 anything else.`,
@@ -156,6 +168,9 @@ func readRunConfig(ctx *cli.Context) (runConfig, error) {
 	if err := cfg.readNames(ctx.Args().Slice()); err != nil {
 		return cfg, err
 	}
+	if cfg.reuse, err = readReuse(ctx, cfg.db); err != nil {
+		return cfg, err
+	}
 	if cfg.sim, err = readSimulation(ctx); err != nil {
 		return cfg, err
 	}
@@ -208,7 +223,10 @@ func (cfg *runConfig) readNames(args []string) error {
 	if cfg.db == ":memory:" {
 		return usage(errors.New("--db :memory: is no file, and the answers would be lost with the run"), "name a file: --db answers.batch.db")
 	}
+	args, err := expand(args)
 	switch {
+	case err != nil:
+		return err
 	case len(args) == 0 && cfg.db != "":
 		return usage(errors.New("no prompt file is named"), "to go on with the job file alone: batch run %s", shellQuote(cfg.db))
 	case len(args) == 0:
@@ -386,6 +404,9 @@ func (d *drain) prepare(ctx context.Context) error {
 	if d.settings, err = d.store.Settings(ctx); err != nil {
 		return err
 	}
+	if err := d.store.Purged(ctx); err != nil {
+		return err
+	}
 	if kept, known := d.settings[store.SettingSimulated]; known && (kept == "true") != d.simulated {
 		return d.wrongKind(kept == "true")
 	}
@@ -404,10 +425,15 @@ func (d *drain) prepare(ctx context.Context) error {
 	if len(d.cfg.inputs) == 0 && len(d.cfg.fills) > 0 {
 		return usage(errors.New("flags that fill in request fields need the input that they fill"), "name the prompt file too, with --db %s", shellQuote(d.cfg.db))
 	}
-	if err := d.importInputs(ctx); err != nil || d.imported {
+	letGo, err := d.openReuse(ctx)
+	if err != nil {
 		return err
 	}
-	return d.settleMoney(ctx)
+	err = d.importInputs(ctx)
+	if cerr := letGo(); err == nil {
+		err = cerr
+	}
+	return err
 }
 
 func (d *drain) wrongKind(simulated bool) error {

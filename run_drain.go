@@ -27,7 +27,15 @@ func (d *drain) checkOutputs(ctx context.Context) error {
 	if d.files, d.outOpt, err = d.cfg.out.resolve(ctx, d.store, d.stdout); err != nil {
 		return err
 	}
-	return output.Check(ctx, d.store, d.files, d.outOpt)
+	if err := output.Check(ctx, d.store, d.files, d.outOpt); err != nil {
+		return err
+	}
+	v, err := d.store.View(ctx)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	return output.CheckNames(ctx, v, d.outOpt)
 }
 
 // sayPlan says what is about to happen, before it does.
@@ -265,7 +273,7 @@ func (d *drain) upToDate(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, path := range []string{d.files.Results, d.files.Usage} { // an errors file may be missing
+	for _, path := range append(d.files.ResultPaths(d.outOpt.Split), d.files.Usage) { // an errors file may be missing
 		if settings[settingFile+output.Recorded(path)] != mark {
 			return false, nil
 		}
@@ -331,6 +339,7 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 		e["finish_reasons"] = rep.Finish
 		e["damaged"] = rep.Damaged
 		e["cost"], e["estimated_cost"], e["possibly_spent"] = exactly(rep.Cost.Billed()), exactly(rep.Cost.Estimated.Plus(rep.Cost.GoneEstimated)), exactly(rep.Cost.Lost)
+		e["left_out"], e["unfit"] = rep.LeftOut, rep.Unfit
 	}
 	if left > 0 {
 		e["next"] = d.resumeCommand()
@@ -342,7 +351,7 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 	if written {
 		sayReport(d.term, rep)
 	} else if !d.interrupts.twice() {
-		d.term.say("", nil, "the files are up to date: %s", relative(d.files.Results))
+		d.term.say("", nil, "the files are up to date: %s", relative(d.files.ResultPaths(d.outOpt.Split)[0]))
 	}
 	switch {
 	case left > 0: // with --quiet too: it is what to do about the exit code

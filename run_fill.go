@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -13,17 +14,20 @@ import (
 	"batch/runner/chat"
 )
 
-// fillFlags are the flags that fill in request fields, in the order in which they are put into a body.
-var fillFlags = []string{"model", "temperature", "top-p", "max-tokens", "stop", "presence-penalty", "frequency-penalty", "user", "stream", "system"}
+// fillFlags are the flags that say what the input does not say itself. They are kept in the job file.
+var fillFlags = slices.Concat(fieldFlags, rowFlags)
+
+// fieldFlags are those that fill in request fields, in the order in which they are put into a body.
+var fieldFlags = []string{"model", "temperature", "top-p", "max-tokens", "stop", "presence-penalty", "frequency-penalty", "user", "stream", "system"}
 
 func fillInFlags() []cli.Flag {
 	const category = "Requests: what the lines do not say themselves"
 	str := func(name, usage string) cli.Flag {
 		return &cli.StringFlag{Name: name, Usage: usage, Category: category}
 	}
-	return []cli.Flag{
+	return append(rowsFlags(), []cli.Flag{
 		str("model", "`MODEL` of lines without one"),
-		str("system", "system message of lines without one, as `TEXT`"),
+		str("system", "system message of lines without one, as `TEXT`; beside --template or --prompt a template, too"),
 		str("temperature", "sampling temperature, `0..2`"),
 		str("top-p", "nucleus sampling, `0..1`"),
 		str("max-tokens", "longest answer in `TOKENS`"),
@@ -32,7 +36,7 @@ func fillInFlags() []cli.Flag {
 		str("frequency-penalty", "`-2..2`"),
 		str("user", "end-user `ID` for the provider's abuse detection"),
 		&cli.BoolFlag{Name: "stream", Usage: "have the answers streamed", Category: category},
-	}
+	}...)
 }
 
 // fillIns are request fields for the lines that do not have them: JSON values by flag name. An empty value takes back what
@@ -44,7 +48,10 @@ const settingFill = "fill."
 
 func readFillIns(ctx *cli.Context) (fillIns, error) {
 	fills := fillIns{}
-	for _, flag := range fillFlags {
+	if err := fills.readRowFlags(ctx); err != nil {
+		return nil, err
+	}
+	for _, flag := range fieldFlags {
 		if !ctx.IsSet(flag) {
 			continue
 		}
@@ -108,6 +115,9 @@ func inForce(settings map[string]string, given fillIns) fillIns {
 			all[flag] = value
 		}
 	}
+	if name := given[templateName]; name != "" {
+		all[templateName] = name
+	}
 	return all
 }
 
@@ -125,10 +135,19 @@ func (f fillIns) keptBut(given fillIns) []string {
 	var all []string
 	for _, flag := range fillFlags {
 		if _, set := given[flag]; !set && f[flag] != "" {
-			all = append(all, "--"+flag+" "+printable(f[flag]))
+			all = append(all, "--"+flag+" "+printable(shortened(f[flag])))
 		}
 	}
 	return all
+}
+
+// shortened is the beginning of a long value.
+func shortened(value string) string {
+	const most = 100
+	if r := []rune(value); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return value
 }
 
 // differ names the flags whose values are others than those that were kept.
@@ -145,7 +164,7 @@ func (f fillIns) differ(settings map[string]string) []string {
 // defaults is the fill-ins as the reader wants them.
 func (f fillIns) defaults() input.Defaults {
 	var d input.Defaults
-	for _, flag := range fillFlags {
+	for _, flag := range fieldFlags {
 		value := f[flag]
 		if value == "" {
 			continue

@@ -30,7 +30,7 @@ const badLinesNamed = 50
 // importInputs reads the whole input into the job file, or finds that it stands there already.
 func (d *drain) importInputs(ctx context.Context) error {
 	if len(d.cfg.inputs) == 0 {
-		return d.readStanding(ctx)
+		return d.reuseStanding(ctx)
 	}
 	if err := output.CheckInputs(ctx, d.store, d.cfg.inputs); err != nil {
 		return err
@@ -40,20 +40,22 @@ func (d *drain) importInputs(ctx context.Context) error {
 		return err
 	}
 	if same && !d.cfg.exact {
-		return d.readStanding(ctx)
+		return d.reuseStanding(ctx)
 	}
 	settings := d.fills.settings()
 	settings[store.SettingSimulated] = fmt.Sprint(d.simulated)
 	d.counter = tokens.NewCounter(d.cfg.exact)
-	imp := importer{reading: input.Options{Defaults: d.fills.defaults(), Counter: d.counter}, skipBad: d.cfg.skipBad, stdin: d.stdin, settings: settings}
+	reading, err := d.fills.reading()
+	if err != nil {
+		return err
+	}
+	reading.Counter = d.counter
+	imp := importer{reading: reading, skipBad: d.cfg.skipBad, stdin: d.stdin, settings: settings}
 	if d.settings[settingShape] != "" {
 		settings[settingShape] = d.settings[settingShape]
 		imp.shaped = true
 	}
-	done, err := d.store.Import(ctx, store.ImportOptions{Settings: settings, AcceptChanges: d.cfg.accept, DryRun: d.cfg.dryRun, Check: func(done store.Imported) error {
-		d.counts, d.backlog = done.Counts, done.Backlog
-		return d.settleMoney(ctx) // what is refused must not have changed a job
-	}},
+	done, err := d.store.Import(ctx, store.ImportOptions{Settings: settings, AcceptChanges: d.cfg.accept, DryRun: d.cfg.dryRun, Check: d.settle(ctx)},
 		func(table *store.Importer) error { return imp.load(ctx, d.cfg.inputs, table) })
 	var brake *store.BrakeError
 	if errors.As(err, &brake) {
@@ -65,7 +67,16 @@ func (d *drain) importInputs(ctx context.Context) error {
 	d.imported = true
 	d.settings = settings
 	d.sayImport(done.Changes, &imp)
+	d.sayReused(done.Reused)
 	return nil
+}
+
+// settle decides prices and budget within the transaction that changes the jobs: what is refused must not have changed one.
+func (d *drain) settle(ctx context.Context) func(store.Imported) error {
+	return func(done store.Imported) error {
+		d.counts, d.backlog = done.Counts, done.Backlog
+		return d.settleMoney(ctx)
+	}
 }
 
 // readStanding reads where the jobs stand and what is left to send.
@@ -94,6 +105,9 @@ func (d *drain) readCounts(ctx context.Context) error {
 
 // unchanged says that the input is byte for byte the one that was read last, with the same fill-ins.
 func (d *drain) unchanged(ctx context.Context) (bool, error) {
+	if d.fills["image-column"] != "" {
+		return false, nil // the images may be others
+	}
 	before, err := d.store.Inputs(ctx)
 	if err != nil || len(before) != len(d.cfg.inputs) || len(d.fills.differ(d.settings)) > 0 {
 		return false, err
@@ -145,6 +159,10 @@ func (c cancellable) Read(p []byte) (int, error) {
 func readError(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	var file *input.FileError
+	if errors.As(err, &file) {
+		return usage(err, "%s", file.Hint)
 	}
 	var p *fs.PathError
 	if errors.As(err, &p) {
@@ -227,7 +245,8 @@ func (imp *importer) loadFile(ctx context.Context, name string, table *store.Imp
 	}
 	defer src.Close()
 	sum := &summing{r: cancellable{ctx, src}, h: sha256.New()}
-	reader := input.NewReader(name, sum, imp.reading)
+	reader := input.NewReader(name, sum.placed(ctx, src), imp.reading)
+	defer reader.Close()
 	groups := make(chan []line, 1)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -249,6 +268,9 @@ func (imp *importer) loadFile(ctx context.Context, name string, table *store.Imp
 	})
 	if err := g.Wait(); err != nil {
 		return err
+	}
+	if _, err := io.Copy(io.Discard, sum); err != nil { // what was read in place was not summed
+		return readError(err)
 	}
 	imp.stats = append(imp.stats, reader.Stats())
 	place, err := filepath.Abs(name)
@@ -304,6 +326,36 @@ func (s *summing) Read(p []byte) (int, error) {
 	s.h.Write(p[:n])
 	s.n += int64(n)
 	return n, err
+}
+
+// placed is the reader with the file's places, where src is a file.
+func (s *summing) placed(ctx context.Context, src io.Reader) io.Reader {
+	f, ok := src.(*os.File)
+	if !ok {
+		return s
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return s
+	}
+	return &placedFile{s, ctx, f, info.Size()}
+}
+
+// placedFile is a file that can be read at any place, too.
+type placedFile struct {
+	*summing
+	ctx  context.Context
+	f    *os.File
+	size int64
+}
+
+func (p *placedFile) Size() int64 { return p.size }
+
+func (p *placedFile) ReadAt(b []byte, off int64) (int, error) {
+	if err := p.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return p.f.ReadAt(b, off)
 }
 
 func readLines(ctx context.Context, r *input.Reader, groups chan<- []line) error {
@@ -433,7 +485,7 @@ func (d *drain) sayImport(c store.Changes, imp *importer) {
 	} else {
 		d.term.say("import", e, "%s read", plural(int64(prompts), "prompt"))
 	}
-	for _, flag := range fillFlags {
+	for _, flag := range fieldFlags {
 		name := strings.ReplaceAll(flag, "-", "_")
 		if n, set := used[name]; set && n == 0 {
 			d.term.warn("fill", event{"flag": "--" + flag, "used": n, "prompts": prompts}, "--%s is used for 0 of %s", flag, plural(int64(prompts), "line"))

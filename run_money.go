@@ -32,9 +32,6 @@ const (
 // back what an earlier run kept.
 type budgetConfig map[string]string
 
-// settingBudget begins the names under which limits are kept in the job file.
-const settingBudget = "budget."
-
 // limits are the budget in numbers; 0 is none.
 type limits struct {
 	cost   tokens.Money
@@ -78,7 +75,7 @@ func (d *drain) readBudget() error {
 	for _, flag := range []string{flagMaxCost, flagMaxTokens} {
 		text, given := d.cfg.budget[flag]
 		if !given {
-			if text = d.settings[settingBudget+flag]; text != "" {
+			if text = d.settings[store.SettingBudget+flag]; text != "" {
 				kept = append(kept, "--"+flag+" "+printable(text))
 			}
 		}
@@ -269,7 +266,7 @@ func marginText(estimated, reported int64) string {
 // keepMoney writes the prices and the limits in force to the job file.
 func (d *drain) keepMoney(ctx context.Context) error {
 	if err := d.store.SetSettings(ctx, map[string]string{
-		settingBudget + flagMaxCost: d.budgetText[flagMaxCost], settingBudget + flagMaxTokens: d.budgetText[flagMaxTokens]}); err != nil {
+		store.SettingBudget + flagMaxCost: d.budgetText[flagMaxCost], store.SettingBudget + flagMaxTokens: d.budgetText[flagMaxTokens]}); err != nil {
 		return err
 	}
 	if d.money.prices == nil {

@@ -109,7 +109,7 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 		return s, err
 	}
 	s.Simulated = settings[store.SettingSimulated] == "true"
-	budget, err := budgetConfig{flagMaxCost: settings[settingBudget+flagMaxCost], flagMaxTokens: settings[settingBudget+flagMaxTokens]}.limits()
+	budget, err := budgetConfig{flagMaxCost: settings[store.SettingBudget+flagMaxCost], flagMaxTokens: settings[store.SettingBudget+flagMaxTokens]}.limits()
 	if err != nil {
 		return s, err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"batch/input"
 	"batch/store"
 )
 
@@ -39,7 +38,15 @@ func (c *command) validateVerb(ctx *cli.Context) error {
 	if ctx.NArg() == 0 {
 		return usage(errors.New("no prompt file is named"), "batch validate prompts.jsonl")
 	}
+	inputs, err := expand(ctx.Args().Slice())
+	if err != nil {
+		return err
+	}
 	fills, err := readFillIns(ctx)
+	if err != nil {
+		return err
+	}
+	reading, err := fills.reading()
 	if err != nil {
 		return err
 	}
@@ -55,9 +62,9 @@ func (c *command) validateVerb(ctx *cli.Context) error {
 		return err
 	}
 	defer st.Close()
-	imp := importer{reading: input.Options{Defaults: fills.defaults()}, stdin: c.stdin, settings: map[string]string{}}
+	imp := importer{reading: reading, stdin: c.stdin, settings: map[string]string{}}
 	_, err = st.Import(interrupts.ctx, store.ImportOptions{DryRun: true}, func(table *store.Importer) error {
-		return imp.load(interrupts.ctx, ctx.Args().Slice(), table)
+		return imp.load(interrupts.ctx, inputs, table)
 	})
 	if err != nil && (imp.badCount == 0 || !ctx.Bool("json")) {
 		return c.blameInput(interrupts.explain(err))

@@ -42,7 +42,7 @@ var copyOnce = sync.OnceValues(func() (dir string, err error) {
 			return fs.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(filepath.Join(dir, name), 0o755)
-		case !slices.Contains([]string{".go", ".mod", ".sum", ".sql", ".json", ".html", ".jsonl", ".sh"}, filepath.Ext(name)):
+		case !slices.Contains([]string{".go", ".mod", ".sum", ".sql", ".json", ".html", ".jsonl", ".csv", ".txt", ".parquet", ".sh"}, filepath.Ext(name)):
 			return nil
 		}
 		info, err := d.Info()
@@ -135,14 +135,21 @@ var promptFiles = []promptFile{
 	{name: "mixed.jsonl", rows: 4},
 	{name: "classify.jsonl", rows: 6, flags: []string{"--model", "llama-3.1-8b"}},
 	{name: "dataset.jsonl", rows: 8, flags: []string{"--model", "llama-3.1-8b"}},
+	{name: "topics.csv", rows: 4, flags: []string{"--model", "llama-3.1-8b", "--prompt", "A question about {{.topic}}"}},
+	{name: "questions.json", rows: 2, flags: []string{"--model", "llama-3.1-8b"}},
+	{name: "haiku.txt", rows: 3, flags: []string{"--model", "llama-3.1-8b"}},
+	{name: "talks.parquet", rows: 2, flags: []string{"--model", "llama-3.1-8b"}},
 }
 
 func TestEveryPromptFileIsAnswered(t *testing.T) {
-	there, err := filepath.Glob("*.jsonl")
+	there, err := filepath.Glob("*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range there {
+		if ext := filepath.Ext(name); ext == ".go" || ext == ".sh" {
+			continue
+		}
 		if !slices.ContainsFunc(promptFiles, func(f promptFile) bool { return f.name == name }) {
 			t.Errorf("%s is run by no test", name)
 		}
@@ -152,7 +159,7 @@ func TestEveryPromptFileIsAnswered(t *testing.T) {
 			t.Parallel()
 			dir := copies(t)
 			do(t, dir, program(t), slices.Concat([]string{"run", "--simulate", "examples/" + f.name}, f.flags)...)
-			stem := "examples/" + strings.TrimSuffix(f.name, ".jsonl") + ".simulated"
+			stem := "examples/" + strings.TrimSuffix(f.name, filepath.Ext(f.name)) + ".simulated"
 			if rows := objects(t, filepath.Join(dir, stem+".results.jsonl")); len(rows) != f.rows {
 				t.Errorf("%d rows of results, want %d", len(rows), f.rows)
 			}
@@ -221,6 +228,41 @@ func TestDatasetScript(t *testing.T) {
 	}
 }
 
+// The three steps hand their rows on, and a second run sends nothing.
+func TestPipelineScript(t *testing.T) {
+	t.Parallel()
+	dir := copies(t)
+	var before []byte
+	for range 2 {
+		do(t, dir, "examples/pipeline.sh")
+		text, err := os.ReadFile(filepath.Join(dir, "questions.csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before != nil && !bytes.Equal(text, before) {
+			t.Errorf("the second run wrote\n%s, the first\n%s", text, before)
+		}
+		before = text
+	}
+	table, err := csv.NewReader(bytes.NewReader(before)).ReadAll()
+	if err != nil || len(table) != 5 || !slices.Equal(table[0], []string{"topic", "level", "question", "judge"}) {
+		t.Fatalf("%v in %v", err, table)
+	}
+	written := objects(t, filepath.Join(dir, "pipeline/written.jsonl"))
+	judged := objects(t, filepath.Join(dir, "pipeline/judged.jsonl"))
+	for i, row := range table[1:] {
+		if row[0] != written[i]["topic"] || row[2] != written[i]["content"] || row[3] != judged[i]["content"] {
+			t.Errorf("row %d: %q", i+1, row)
+		}
+		if prompt, _ := judged[i]["prompt"].(string); !strings.HasSuffix(prompt, row[2]) || !strings.Contains(prompt, row[1]) {
+			t.Errorf("row %d is not what was judged: %q", i+1, prompt)
+		}
+	}
+	for _, name := range []string{"written", "judged"} {
+		do(t, dir, program(t), "verify", "pipeline/"+name+".batch.db")
+	}
+}
+
 func TestClassifyScript(t *testing.T) {
 	t.Parallel()
 	dir := copies(t)
@@ -283,7 +325,7 @@ func TestEveryScriptIsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"classify.sh", "dataset.sh", "resume.sh"}; !slices.Equal(there, want) {
+	if want := []string{"classify.sh", "dataset.sh", "pipeline.sh", "resume.sh"}; !slices.Equal(there, want) {
 		t.Errorf("the scripts are %v, those run by a test are %v", there, want)
 	}
 }

@@ -26,11 +26,14 @@ func (r *Reader) assemble(text []byte) *LineError {
 	}
 	switch {
 	case l.batch:
+		if r.images != nil {
+			return &LineError{Field: "body", Problem: "cannot have the image of a column put into it", Hint: "--image-column goes with prompt, or with a template"}
+		}
 		return r.batchBody(text, body)
 	case prompt != nil && messages != nil:
 		return &LineError{Field: "prompt", Problem: "stands beside messages", Hint: "keep one of the two"}
 	case prompt == nil && messages == nil:
-		return &LineError{Problem: "the line has no prompt, messages or body", Hint: promptHint}
+		return &LineError{Problem: "the " + r.unit + " has no prompt, messages or body", Hint: promptHint}
 	}
 	return r.promptBody(prompt, messages)
 }
@@ -59,8 +62,15 @@ func (r *Reader) promptBody(prompt, messages *member) *LineError {
 		if system != nil {
 			b = append(appendMessage(b, "system", system), ',')
 		}
-		b = append(appendMessage(b, "user", prompt.value), ']')
+		content, bad := r.images.content(prompt.value, l.top)
+		if bad != nil {
+			return bad
+		}
+		b = append(appendMessage(b, "user", content), ']')
 	} else {
+		if r.images != nil {
+			return &LineError{Field: "messages", Problem: "cannot have the image of a column put into them", Hint: "--image-column goes with prompt, or with a template"}
+		}
 		if system != nil && chat.HasSystem(messages.value) {
 			return &LineError{Field: "system", Problem: "stands beside a system message", Hint: "keep one of the two"}
 		}

@@ -12,13 +12,11 @@ import (
 // number of them.
 var textParts = []string{"text", "input_text", "output_text", "refusal"}
 
-// textOnly says that all of the request's messages are text; a prompt is.
-func (r *Reader) textOnly() bool {
-	messages := r.sent("messages")
+// textOnly says that messages are all text; a prompt, without messages, is.
+func (d *decoder) textOnly(messages jsontext.Value) bool {
 	if !holdsObjects(messages) && !bytes.Contains(messages, []byte(`"audio"`)) {
 		return true
 	}
-	d := &r.dec
 	d.begin(messages)
 	d.dec.ReadToken()
 	for d.dec.PeekKind() == '{' {

@@ -1,6 +1,11 @@
 package input
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // none stands for a call without any worst case.
 const none = -1
@@ -144,4 +149,46 @@ func TestMaxTokensOfAFillIn(t *testing.T) {
 	if len(good) != len(want) {
 		t.Errorf("%d prompts, bad %v", len(good), bad)
 	}
+}
+
+// An image of a column stands in messages that are made here, and is no more counted than one that its author put there.
+func TestBoundOfImages(t *testing.T) {
+	for name, opt := range map[string]Options{
+		"prompt":   {ImageColumn: "pictures"},
+		"template": {ImageColumn: "pictures", Prompt: parsed(t, "See: {{.prompt}}"), Defaults: Defaults{Fields: []Field{{"model", jsontext.Value(`"m"`)}, {"max_tokens", jsontext.Value("20")}}}},
+	} {
+		good, bad, _ := readAll(t, `{"prompt":"x","model":"m","max_tokens":20,"pictures":"https://x.example/y.png"}
+{"prompt":"x","model":"m","max_tokens":20,"pictures":[]}
+{"prompt":"x","model":"m","max_tokens":20,"pictures":["https://x.example/y.png","data:image/png;base64,eA=="]}`, opt)
+		if len(good) != 3 {
+			t.Fatalf("%s: %d prompts, bad %v", name, len(good), bad)
+		}
+		for i, want := range []int64{none, 20, none} {
+			got := good[i].MaxTokens
+			if good[i].Boundless {
+				got = none
+			}
+			if got != want {
+				t.Errorf("%s, row %d: %d, want %d", name, i+1, got, want)
+			}
+			// A retry that changes the request sees the body alone.
+			var body map[string]jsontext.Value
+			if err := json.Unmarshal(good[i].Body, &body); err != nil {
+				t.Fatal(err)
+			}
+			most, boundless := MaxTokens(func(name string) jsontext.Value { return body[name] })
+			if most != good[i].MaxTokens || boundless != good[i].Boundless {
+				t.Errorf("%s, row %d: its body is bounded by %d (%v), the row by %d (%v)", name, i+1, most, boundless, good[i].MaxTokens, good[i].Boundless)
+			}
+		}
+	}
+}
+
+func parsed(t *testing.T, text string) *Template {
+	t.Helper()
+	tmpl, err := ParseTemplate("--prompt", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tmpl
 }

@@ -22,7 +22,6 @@ func TestBadLines(t *testing.T) {
 		// No JSON object a line.
 		{`nonsense`, "the line is not a JSON object", oneObject},
 		{`"secret"`, "the line is not a JSON object", oneObject},
-		{`[{"prompt":"secret"}]`, "the line is not a JSON object", oneObject},
 		{`{`, "the line ends before its object does", oneObject},
 		{`{"prompt":"secret",`, "the line ends before its object does", oneObject},
 		{`{"prompt":"secr`, "the line ends before its object does", oneObject},
@@ -157,15 +156,39 @@ func TestReadingGoesOnAfterABadLine(t *testing.T) {
 	}
 }
 
+// What is no text in UTF-8 is named as what it is, and is no bad line that could be skipped.
 func TestNoTextFile(t *testing.T) {
-	for _, c := range []struct{ text, want string }{
-		{"\xff\xfe{\x00\n\x00{\x00", "p.jsonl:1: the file is UTF-16, not UTF-8 text"},
-		{"\xfe\xff\x00{\n", "p.jsonl:1: the file is UTF-16, not UTF-8 text"},
-		{"\x1f\x8b\x08\x00\n\n\n", "p.jsonl:1: the file is gzip, not UTF-8 text"},
+	for text, want := range map[string]string{
+		"\xff\xfe{\x00\n\x00{\x00":           "UTF-16",
+		"\xfe\xff\x00{\n":                    "UTF-16",
+		"{\x00" + strings.Repeat("p\x00", 8): "UTF-16",
+		"\x00{" + strings.Repeat("\x00p", 8): "UTF-16",
+		"PK\x03\x04...":                      "a ZIP archive or an Excel workbook",
+		"SQLite format 3\x00\n":              "a SQLite database",
+		"\xfd7zXZ\x00":                       "xz",
+		"BZh91AY":                            "bzip2",
+		"ARROW1\x00\x00":                     "Arrow",
 	} {
-		_, bad, s := readAll(t, c.text, Options{})
-		if len(bad) != 1 || bad[0].Error() != c.want || s.Bad != 1 {
-			t.Errorf("%q: %v", c.text, bad)
+		err := endOf(t, "p.jsonl", text, Options{})
+		var file *FileError
+		if !errors.As(err, &file) || err.Error() != "p.jsonl: the file is "+want+", not UTF-8 text" || file.Hint == "" {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// endOf reads a file of which no row is good, and gives what its reading ended with.
+func endOf(t testing.TB, name, text string, opt Options) error {
+	t.Helper()
+	r := NewReader(name, strings.NewReader(text), opt)
+	defer r.Close()
+	for {
+		_, err := r.Next()
+		var bad *LineError
+		if err == nil {
+			t.Errorf("%s: %.40q has a good row", name, text)
+		} else if !errors.As(err, &bad) {
+			return err
 		}
 	}
 }
@@ -179,7 +202,7 @@ func TestTableFile(t *testing.T) {
 		{"id,prompt\n1,\"Name a river.\"\n", []string{csvHint, csvHint}},
 		{"\ufeff\"id\",\"prompt\"\r\n\r\n1,{}\r\n", []string{csvHint, csvHint}},
 		{"id,prompt\n" + `{"prompt":"x"}` + "\n", []string{csvHint, modelHint}},
-		{"[1,2]\n", []string{oneObject}},
+		{"1,[2]\n", []string{csvHint}},
 		{"prompt\na,b\n", []string{oneObject, oneObject}},
 		{`"prompt": {"a",` + "\n", []string{oneObject}},
 	} {
@@ -196,7 +219,7 @@ func TestTableFile(t *testing.T) {
 
 func TestFailureToRead(t *testing.T) {
 	text := `{"prompt":"x","model":"m"}` + "\n" + `{"prompt":"cut`
-	r := NewReader("a\nb.jsonl", io.MultiReader(strings.NewReader(text), failing{}), Options{})
+	r := NewReader("a\nb.jsonl", io.MultiReader(strings.NewReader(text), noRights{}), Options{})
 	if _, err := r.Next(); err != nil {
 		t.Fatal(err)
 	}
@@ -215,9 +238,9 @@ func TestFailureToRead(t *testing.T) {
 	}
 }
 
-type failing struct{}
+type noRights struct{}
 
-func (failing) Read([]byte) (int, error) {
+func (noRights) Read([]byte) (int, error) {
 	return 0, &fs.PathError{Op: "read", Path: "/somewhere/b.jsonl", Err: fs.ErrPermission}
 }
 

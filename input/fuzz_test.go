@@ -36,7 +36,10 @@ func FuzzReader(f *testing.F) {
 			for {
 				p, err := in.Next()
 				var bad *LineError
+				var file *FileError
 				switch {
+				case errors.As(err, &file):
+					return append(log, file.Error())
 				case err == io.EOF:
 					return log
 				case errors.As(err, &bad):

@@ -53,6 +53,16 @@ func find(members []member, name string) *member {
 	return nil
 }
 
+// isResult says that the line was written by a run: it has columns that belong to no prompt.
+func (l *line) isResult() bool {
+	for _, name := range []string{"content", "finish_reason", "usage_source", "latency_ms"} {
+		if find(l.top, name) == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // value gives a value of the line itself, nil without one.
 func (l *line) value(name string) jsontext.Value {
 	if m := find(l.top, name); m != nil {

@@ -1,13 +1,18 @@
-// Package input reads prompt files: JSONL, one prompt a line, in any of four forms that are told apart line by line.
+// Package input reads prompt files. A file becomes rows, and a row becomes a prompt.
+//
+// Compression is taken off by content. Rows are JSON lines, the elements of a JSON array, the rows of a CSV or Parquet table, or
+// the pieces of a text. A row is a prompt in any of four forms, told apart row by row:
 //
 //	{"prompt": "Name a river.", "system": "Be brief.", "max_tokens": 20}
 //	{"messages": [{"role": "user", "content": "Name a river."}], "temperature": 0.2}
 //	{"custom_id": "r-1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "...", "messages": [...]}}
 //	{"custom_id": "r-1", "body": {...}}
 //
-// A good line becomes a Prompt, whose body is made of the author's bytes: no value is decoded and encoded again on
-// its way to the API. A bad line becomes a LineError that names file, line and field, and reading goes on after it.
-// The package knows no database and sends nothing.
+// or, beside a template, data that the template makes a prompt of.
+//
+// A good row becomes a Prompt. The body of one that stands in a JSON line is made of the author's bytes: no value is decoded and
+// encoded again on its way to the API. A bad row becomes a LineError that names file, line and field, and reading goes on after it;
+// a file that cannot be read any further, a FileError. The package knows no database and sends nothing.
 package input
 
 import (
@@ -56,6 +61,23 @@ func (e *LineError) Error() string {
 		where += e.Field + ": "
 	}
 	return where + e.Problem
+}
+
+// FileError is a file that cannot be read, or not any further: what comes after is lost, so it must not pass for a bad line.
+type FileError struct {
+	File    string
+	Line    int // where it goes wrong, a line or a row; 0 for the file as a whole
+	Problem string
+	Hint    string
+}
+
+// Error is one printable line, without the hint.
+func (e *FileError) Error() string {
+	where := printable(e.File)
+	if e.Line > 0 {
+		where += ":" + strconv.Itoa(e.Line)
+	}
+	return where + ": " + e.Problem
 }
 
 // maxShown bounds what an error shows of a name that somebody else chose.

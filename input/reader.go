@@ -2,8 +2,10 @@ package input
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"unicode/utf8"
 
 	"batch/runner/chat"
@@ -19,22 +21,36 @@ const space = " \t\r\n"
 // Options say how a file is read. The zero value is good.
 type Options struct {
 	Defaults Defaults // what lines do not say themselves; check them first
-	MaxLine  int      // bytes of a line, its end apart; 0 for DefaultMaxLine
+	MaxLine  int      // bytes of a line, its end apart, or of a row; 0 for DefaultMaxLine
+	Layout   Layout   // how bytes become rows
+	// Prompt makes the prompt of a row, which is then data: none of its keys is a request field. System makes its system message,
+	// and goes with Prompt alone. nil for rows that are requests themselves.
+	Prompt, System *Template
+	// ImageColumn names the field with the path or URL of an image, which is put beside the prompt; "" for none.
+	ImageColumn string
 	// Counter counts the prompts' tokens, on all processors; nil for the cheap rule of tokens.Estimate. Files that are read one after
 	// another may share one.
 	Counter *tokens.Counter
 }
 
-// Reader reads one prompt file in one pass. Its memory is bounded by the longest line, and with a Counter by a group of
-// lines. It is for one goroutine; the prompts that it gives share no memory with it.
+// Reader reads one prompt file in one pass. Its memory is bounded by the longest row, and with a Counter by a group of
+// rows. It is for one goroutine; the prompts that it gives share no memory with it.
 type Reader struct {
-	name  string
-	lines lines
-	fill  *filler
-	ended bool // by a file that is no UTF-8 text at all
-	table bool // the first line looks like that of a CSV file
+	name    string
+	src     io.Reader
+	layout  Layout
+	maxLine int
+	fill    *filler
+	prompt  *rendering // nil for rows that are requests themselves
+	system  *rendering
+	images  *images
+	row     object // the row as templates see it
 
-	lead  int     // bytes of the line in front of its object, which errors count too
+	rows rows   // nil until the first is asked for
+	unit string // what errors call a row
+	at   place
+	end  error // what reading ended with
+
 	line  line    // the one being read; its slices are used again for the next
 	dec   decoder // of the line
 	body  []byte  // the request of the line, under construction
@@ -48,18 +64,39 @@ type Reader struct {
 	moreCarried         bool
 }
 
-// NewReader reads r, which errors and prompts call name.
+// NewReader reads r, which errors and prompts call name. Parquet is read in place where r is an InPlace, too.
 func NewReader(name string, r io.Reader, opt Options) *Reader {
 	if opt.MaxLine <= 0 {
 		opt.MaxLine = DefaultMaxLine
 	}
-	return &Reader{
-		name:  name,
-		lines: lines{r: r, max: opt.MaxLine},
-		fill:  newFiller(opt.Defaults),
-		keys:  make(map[string]*known),
-		dec:   newDecoder(),
-		group: group{counter: opt.Counter},
+	reader := &Reader{
+		name:    name,
+		src:     r,
+		layout:  opt.Layout,
+		maxLine: opt.MaxLine,
+		fill:    newFiller(opt.Defaults),
+		prompt:  newRendering(opt.Prompt),
+		system:  newRendering(opt.System),
+		row:     object{},
+		unit:    "line",
+		keys:    make(map[string]*known),
+		dec:     newDecoder(),
+		group:   group{counter: opt.Counter},
+	}
+	if opt.ImageColumn != "" {
+		reader.images = &images{column: opt.ImageColumn, dir: filepath.Dir(name)}
+	}
+	return reader
+}
+
+// Close lets go of what reading the file took. It does not close the reader that was given.
+func (r *Reader) Close() {
+	if r.rows != nil {
+		r.rows.close()
+		r.rows = nil
+	}
+	if r.end == nil {
+		r.end = io.EOF
 	}
 }
 
@@ -76,51 +113,53 @@ func (r *Reader) Next() (Prompt, error) {
 	return p, err
 }
 
-// read gives the next line without its tokens.
+// read gives the next prompt without its tokens.
 func (r *Reader) read() (Prompt, error) {
-	for !r.ended {
-		line, err := r.lines.next()
-		switch {
-		case err == errTooLong:
-			return r.refuse(&LineError{
-				Problem: fmt.Sprintf("the line is longer than %s", size(r.lines.max)),
-				Hint:    "a prompt file has one JSON object a line",
-			})
-		case err == io.EOF:
-			return Prompt{}, io.EOF
-		case err != nil:
-			return Prompt{}, fmt.Errorf("read %s: %w", printable(r.name), cause(err))
-		}
-		text := line
-		if r.lines.number == 1 {
-			if format := binary(line); format != "" {
-				r.ended = true
-				return r.refuse(&LineError{Problem: "the file is " + format + ", not UTF-8 text", Hint: "convert it to UTF-8 first"})
-			}
-			text = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
-		}
-		text = bytes.TrimLeft(text, space)
-		r.lead = len(line) - len(text)
-		text = bytes.TrimRight(text, space)
-		if len(text) == 0 {
-			continue
-		}
-		if r.lines.number == 1 {
-			r.table = table(text)
-		}
-		p, bad := r.parse(text)
-		if bad != nil {
-			return r.refuse(bad)
-		}
-		r.prompts++
-		return p, nil
+	if r.end != nil {
+		return Prompt{}, r.end
 	}
-	return Prompt{}, io.EOF
+	if r.rows == nil {
+		if err := r.open(); err != nil {
+			return r.stop(err)
+		}
+	}
+	text, err := r.rows.next()
+	if err != nil {
+		return r.stop(err)
+	}
+	p, bad := r.parse(text)
+	if r.prompts+r.bad == 0 && r.prompt == nil && r.line.isResult() {
+		return r.stop(&FileError{Problem: "the file holds the results of an earlier run: its prompts would be asked again", Hint: resultHint})
+	}
+	if bad != nil {
+		return r.refuse(bad)
+	}
+	r.prompts++
+	return p, nil
+}
+
+// stop gives a bad row, or what no row can be read after.
+func (r *Reader) stop(err error) (Prompt, error) {
+	var bad *LineError
+	if errors.As(err, &bad) {
+		return r.refuse(bad)
+	}
+	var file *FileError
+	switch {
+	case err == io.EOF:
+		r.end = io.EOF
+	case errors.As(err, &file):
+		file.File = r.name
+		r.end = file
+	default:
+		r.end = fmt.Errorf("read %s: %w", printable(r.name), cause(err))
+	}
+	return Prompt{}, r.end
 }
 
 func (r *Reader) refuse(bad *LineError) (Prompt, error) {
 	r.bad++
-	bad.File, bad.Line = r.name, r.lines.number
+	bad.File, bad.Line = r.name, r.at.number
 	return Prompt{}, bad
 }
 
@@ -133,7 +172,11 @@ func (r *Reader) parse(text []byte) (Prompt, *LineError) {
 	r.line.reset()
 	r.fill.begin()
 	bad := r.scan(text)
-	if bad == nil {
+	switch {
+	case bad != nil:
+	case r.prompt != nil:
+		bad = r.assembleData()
+	default:
 		bad = r.assemble(text)
 	}
 	if bad != nil {
@@ -142,7 +185,7 @@ func (r *Reader) parse(text []byte) (Prompt, *LineError) {
 		}
 		return Prompt{}, bad
 	}
-	p := Prompt{File: r.name, Line: r.lines.number, Batch: r.line.batch, Body: bytes.Clone(r.body), Model: r.model}
+	p := Prompt{File: r.name, Line: r.at.number, Batch: r.line.batch, Body: bytes.Clone(r.body), Model: r.model}
 	if id := r.line.value("custom_id"); id != nil {
 		p.CustomID, p.HasCustomID = string(decoded(id)), true
 	}
@@ -163,18 +206,21 @@ func (r *Reader) parse(text []byte) (Prompt, *LineError) {
 // scan takes the line apart: its syntax, its keys, and the members of the objects that matter.
 func (r *Reader) scan(text []byte) *LineError {
 	if !utf8.Valid(text) {
-		return &LineError{Problem: fmt.Sprintf("byte %d of the line is not UTF-8", r.lead+invalidByte(text)+1), Hint: "convert the file to UTF-8 first"}
+		return &LineError{Problem: fmt.Sprintf("byte %d of the %s is not UTF-8", r.at.lead+invalidByte(text)+1, r.unit), Hint: "convert the file to UTF-8 first"}
 	}
 	if text[0] != '{' {
-		bad := &LineError{Problem: "the line is not a JSON object", Hint: oneObject}
-		if r.table {
+		bad := &LineError{Problem: "the " + r.unit + " is not a JSON object", Hint: oneObject}
+		switch {
+		case r.at.table:
 			bad.Hint = csvHint
+		case r.unit == "row":
+			bad.Hint = oneElement
 		}
 		return bad
 	}
 	r.dec.begin(text)
 	if err := r.dec.scanLine(&r.line, text); err != nil {
-		return syntaxError(err, r.lead)
+		return syntaxError(err, r.at.lead)
 	}
 	if !r.dec.atEnd() {
 		return &LineError{Problem: "something follows the object", Hint: oneObject}

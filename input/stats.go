@@ -15,7 +15,7 @@ const maxKnown = 1000
 
 // Stats is what a Reader met up to now.
 type Stats struct {
-	Lines    int // all of them
+	Lines    int // all of them, or all rows
 	NonBlank int
 	Prompts  int // good lines
 	Bad      int
@@ -39,7 +39,7 @@ type FillIn struct {
 // Stats gives the counts up to the line read last, which with a Counter lies up to a group of lines ahead of the one given last.
 func (r *Reader) Stats() Stats {
 	s := Stats{
-		Lines: r.lines.number, NonBlank: r.prompts + r.bad, Prompts: r.prompts, Bad: r.bad,
+		Lines: r.at.number, NonBlank: r.prompts + r.bad, Prompts: r.prompts, Bad: r.bad,
 		Carried: slices.Clone(r.carried), MoreCarried: r.moreCarried,
 		AllBatch: r.prompts > 0 && r.batch == r.prompts,
 	}

@@ -1,7 +1,6 @@
 package input
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,13 @@ import (
 // Hints are shown in brackets, so they have none of their own.
 const (
 	oneObject = "a prompt file has one JSON object a line; jq -c . FILE makes it so"
-	csvHint   = "the file looks like CSV, which is not read yet: make JSON lines of it"
+	// oneElement is for what stands in a JSON array.
+	oneElement = `each element is an object, as in {"prompt": "..."}`
+	csvHint    = "the file looks like CSV: --input-format csv reads it as that"
+	jsonHint   = "a JSON file is an array of objects; jq . FILE finds out what is wrong with it"
+	resultHint = "--prompt 'Is this right? {{.content}}' asks about its answers; to ask the prompts again, name the file that they came from"
+	// noPromptHint is for a table whose columns are other ones than those of prompt lines.
+	noPromptHint = "--prompt 'Summarize: {{.text}}' makes a prompt of the columns of each row"
 )
 
 // syntaxError says why a line is no JSON object that can be used; lead is how far into the line the object begins.
@@ -68,23 +73,6 @@ func invalidByte(text []byte) int {
 		i += n
 	}
 	return i
-}
-
-// binary names what a file is that begins like no text; "" for one that may be text.
-func binary(head []byte) string {
-	for _, f := range []struct{ magic, name string }{
-		{"\xff\xfe", "UTF-16"}, {"\xfe\xff", "UTF-16"}, {"\x1f\x8b", "gzip"}, {"\x28\xb5\x2f\xfd", "zstd"},
-	} {
-		if bytes.HasPrefix(head, []byte(f.magic)) {
-			return f.name
-		}
-	}
-	return ""
-}
-
-// table tells the first line of a CSV file from that of a JSON file.
-func table(text []byte) bool {
-	return !bytes.ContainsAny(text, "{}") && text[0] != '[' && bytes.IndexByte(text, ',') > 0
 }
 
 // cause takes the path off an error of the file system; the Reader puts the name there that the user gave.

@@ -10,6 +10,8 @@ import (
 // chat writes the conversation with its answer, ready for fine-tuning. Its failures are flat.
 type chat struct{ flat }
 
+var chatColumns = []string{"messages"}
+
 func (s *chat) answer(rec *record, row *store.Row) error {
 	req, err := s.request(row.Body)
 	if err == nil && req.messages == nil {
@@ -22,6 +24,9 @@ func (s *chat) answer(rec *record, row *store.Row) error {
 	if err != nil {
 		return damagedAnswer(row, err)
 	}
+	if !ans.first.message.says() {
+		return errUnfit
+	}
 	start := len(rec.scratch)
 	b := append(rec.scratch, '[')
 	if asked := bytes.TrimSpace(req.messages[1 : len(req.messages)-1]); len(asked) > 0 {
@@ -29,11 +34,23 @@ func (s *chat) answer(rec *record, row *store.Row) error {
 	}
 	rec.scratch = append(ans.first.message.appendTurn(b), ']')
 	rec.raw("messages", rec.scratch[start:])
-	if req.tools != nil {
-		rec.raw("tools", req.tools)
+	for _, also := range []struct {
+		name  string
+		value []byte
+	}{{"tools", req.tools}, {"functions", req.functions}, {"parallel_tool_calls", req.parallel}} {
+		if also.value != nil {
+			rec.raw(also.name, also.value)
+		}
 	}
 	s.simulated(rec, row)
 	return nil
+}
+
+// says tells whether there is an answer in the message: a content, if only "", a call of tools, or a refusal. Without any of these the
+// conversation would end in nothing, which readers of such files refuse.
+func (m *message) says() bool {
+	return len(m.content) > 0 && m.content[0] != 'n' ||
+		len(m.toolCalls) > 0 && !empty(m.toolCalls) || len(m.functionCall) > 0 && !empty(m.functionCall) || len(m.refusal) > 0 && !empty(m.refusal)
 }
 
 // appendTurn appends the message as a turn of a conversation: without what only an answer has, such as annotations.

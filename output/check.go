@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"batch/store"
 )
@@ -50,12 +51,14 @@ func Check(ctx context.Context, ledger Ledger, files Files, opt Options) error {
 		return err
 	}
 	probed := map[string]bool{}
-	for i, path := range files.list() {
+	targets := files.targets(opt.Split)
+	for i, t := range targets {
+		path := t.path
 		if path == Stdout && i == 0 {
 			continue
 		}
-		for _, other := range files.list()[:i] {
-			if other != Stdout && samePath(path, other) {
+		for _, other := range targets[:i] {
+			if other.path != Stdout && samePath(path, other.path) {
 				return &RefusedError{path, "would be written twice", "choose another name with -o"}
 			}
 		}
@@ -73,7 +76,7 @@ func Check(ctx context.Context, ledger Ledger, files Files, opt Options) error {
 		if err != nil {
 			return err
 		}
-		if err := checkKind(path, kinds[i], there, outs, opt.Force); err != nil {
+		if err := checkKind(path, t.kind, there, outs, opt.Force); err != nil {
 			return err
 		}
 		if err := checkOwner(path, there, outs, opt.Force); err != nil {
@@ -195,8 +198,6 @@ func probe(path string) error {
 	return nil
 }
 
-func (f Files) list() []string { return []string{f.Results, f.Errors, f.Usage} }
-
 // samePath says whether two paths mean one file, also through links and for files that do not exist yet.
 func samePath(a, b string) bool {
 	ia, errA := os.Stat(a)
@@ -222,7 +223,7 @@ func resolve(path string) string {
 
 // printable quotes a text that a terminal could take for commands.
 func printable(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return strconv.Quote(s)
 	}
 	return s

@@ -118,7 +118,7 @@ func TestCheckRefuses(t *testing.T) {
 		}, "is a folder"},
 		{"CSV in another shape", func(t *testing.T, dir string, files *Files, opt *Options) {
 			opt.Format, opt.Shape = CSV, OpenAI
-		}, "CSV has the flat shape only"},
+		}, "CSV has the flat and the pairs shape only"},
 		{"results to standard output that is not there", func(t *testing.T, dir string, files *Files, opt *Options) {
 			files.Results = Stdout
 		}, "there is no standard output"},

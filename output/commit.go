@@ -40,8 +40,8 @@ func (w *writer) commit(ctx context.Context, ledger Ledger) error {
 		return err
 	}
 	synced := map[string]bool{}
-	for i, s := range w.sinks {
-		if dir := filepath.Dir(s.path); !synced[dir] && (i > 0 || s.path != Stdout) {
+	for _, s := range w.sinks {
+		if dir := filepath.Dir(s.path); !synced[dir] && s.path != Stdout {
 			synced[dir] = true
 			if err := syncFolder(dir); err != nil {
 				return err
@@ -70,7 +70,8 @@ func (w *writer) half(err error) error {
 		if len(names) == 1 {
 			return names[0] + " is "
 		}
-		return strings.Join(names, " and ") + " are "
+		last := len(names) - 1
+		return strings.Join(names[:last], ", ") + " and " + names[last] + " are "
 	}
 	return fmt.Errorf("%w (%snew, %sas before)", err, be(now), be(old))
 }
@@ -79,7 +80,7 @@ func (w *writer) half(err error) error {
 // writes into the ledger who is about to stand there and who stands there now. The places come first and the ledger
 // second: whatever another export of this job file put there is in the ledger by then.
 func (w *writer) claim(ctx context.Context, ledger Ledger) (outs, records []store.Output, err error) {
-	var there [len(w.sinks)]os.FileInfo
+	there := make([]os.FileInfo, len(w.sinks))
 	for i, s := range w.sinks {
 		if s.file == nil {
 			continue
@@ -139,7 +140,7 @@ func (w *writer) settle(ctx context.Context, ledger Ledger, records []store.Outp
 
 // removeErrors takes the errors file of an earlier run away when nothing failed any more, if it is ours.
 func (w *writer) removeErrors(outs []store.Output) error {
-	s := w.sinks[1]
+	s := w.errors
 	if s.enc != nil {
 		return nil
 	}

@@ -13,6 +13,7 @@ type ComparedSums struct {
 	Prompt       int64 `json:"prompt_tokens"` // reported
 	Completion   int64 `json:"completion_tokens"`
 	Total        int64 `json:"total_tokens"`
+	Reused       int64 `json:"reused,omitempty"` // answers taken over from another file, whose tokens are not counted here
 	Estimated    int64 `json:"estimated_tokens"` // of answers without reported usage
 	UsageUnknown int64 `json:"usage_unknown"`    // those answers
 
@@ -36,6 +37,8 @@ type ComparedLatency struct {
 // add takes in an answered row.
 func (s *ComparedSums) add(row *store.Row, price *tokens.Price) {
 	switch u := row.Usage; {
+	case row.Reused: // what it used was charged to the other file
+		s.Reused++
 	case u.Known:
 		s.Prompt, s.Completion, s.Total = plus(s.Prompt, u.Prompt), plus(s.Completion, u.Completion), plus(s.Total, u.Total)
 		s.Spent = s.Spent.Plus(costOf(price, u))

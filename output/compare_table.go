@@ -3,7 +3,6 @@ package output
 import (
 	"io"
 
-	"batch/runner/tokens"
 	"batch/store"
 )
 
@@ -61,19 +60,12 @@ func (t *ComparedTable) write(pair *store.Pair, replies [2]reply, same *bool, pr
 		if row.State != store.Done {
 			continue
 		}
-		source, u := "unknown", row.Usage
-		switch {
-		case u.Known:
-			source = "reported"
-		case row.Estimated > 0:
-			source, u = "estimated", row.EstimatedUsage()
-		}
+		source, u, cost, known := prices[i].spent(row)
 		if u.Known {
 			rec.int(names.prompt, u.Prompt)
 			rec.int(names.completion, u.Completion)
 		}
 		rec.text(names.source, source)
-		cost, known := prices[i].Of(row.Endpoint, row.Model).Cost(tokens.Usage(u))
 		rec.money(names.cost, cost, known)
 		rec.int(names.latency, row.Latency.Milliseconds())
 		rec.raw(names.finish, replies[i].finish)

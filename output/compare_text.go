@@ -133,6 +133,7 @@ func (t *sides) sums(a, b *ComparedSums) {
 	used("prompt tokens", a.Prompt, b.Prompt, true)
 	used("completion tokens", a.Completion, b.Completion, true)
 	used("estimated tokens", a.Estimated, b.Estimated, false)
+	t.number("  answers of other files", a.Reused, b.Reused, false)
 	t.number("  usage not reported", a.UsageUnknown, b.UsageUnknown, false)
 	cost("cost", a.Spent, b.Spent)
 	if a.Estimated > 0 || b.Estimated > 0 {

@@ -33,6 +33,23 @@ func (p Prices) Of(endpoint, model string) *tokens.Price {
 	return p[priced{endpoint, ""}]
 }
 
+// spent is what an answer used, where that is known from, and what it cost: tokens that the API reported, else those counted here, else
+// none. What was taken over from another job file cost nothing here.
+func (p Prices) spent(row *store.Row) (source string, u store.Usage, cost tokens.Money, known bool) {
+	source, u = "unknown", row.Usage
+	switch {
+	case u.Known:
+		source = "reported"
+	case row.Estimated > 0:
+		source, u = "estimated", row.EstimatedUsage()
+	}
+	if row.Reused {
+		return "reused", u, 0, true
+	}
+	cost, known = p.Of(row.Endpoint, row.Model).Cost(tokens.Usage(u))
+	return source, u, cost, known
+}
+
 // Amount is what a number of attempts cost: Money for those whose cost is known, and how many others there are. An Amount with
 // others is shown as unknown, or as "at least", never as the Money alone.
 type Amount struct {

@@ -2,6 +2,7 @@ package output
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"batch/store"
 )
@@ -20,7 +22,7 @@ func Current(ctx context.Context, ledger Ledger, files Files, opt Options) (bool
 	if err != nil || files.Results == Stdout {
 		return false, err
 	}
-	for _, path := range files.list() {
+	for _, path := range files.paths(opt.Split) {
 		info, err := os.Lstat(path)
 		if path == files.Errors && errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -61,7 +63,7 @@ func Compare(ctx context.Context, src Source, ledger Ledger, opt Options) ([]Che
 	if err != nil {
 		return nil, err
 	}
-	made := map[string]Files{} // by recipe
+	made := map[string]map[string]string{} // by recipe and kind
 	dir, err := os.MkdirTemp("", "batch-verify-")
 	if err != nil {
 		return nil, err
@@ -79,12 +81,11 @@ func Compare(ctx context.Context, src Source, ledger Ledger, opt Options) ([]Che
 			}
 			made[o.Options] = files
 		}
-		copied := map[string]string{"results": files.Results, "errors": files.Errors, "usage": files.Usage}[o.Kind]
 		c := Checked{Path: o.Path}
 		if info, err := os.Lstat(o.Path); err == nil {
 			c.Untouched = owned([]store.Output{o}, info)
 		}
-		if c.Equal, err = sameBytes(o.Path, copied); errors.Is(err, fs.ErrNotExist) {
+		if c.Equal, err = sameText(o.Path, files[o.Kind]); errors.Is(err, fs.ErrNotExist) {
 			c.Gone, err = true, nil
 		}
 		if err != nil {
@@ -123,29 +124,44 @@ func DamagedAnswers(ctx context.Context, src Source) ([]string, error) {
 	return named, nil
 }
 
-// again writes the three files of a recipe into a folder of their own.
-func again(ctx context.Context, src Source, recipe string, opt Options, dir string) (Files, error) {
+// again writes the files of a recipe into a folder of their own, without the compression, and names them by their kinds.
+func again(ctx context.Context, src Source, recipe string, opt Options, dir string) (map[string]string, error) {
 	made, err := ParseRecipe(recipe)
 	if err != nil {
-		return Files{}, err
+		return nil, err
 	}
-	opt.Format, opt.Shape, opt.CSVRaw, opt.ShowFile, opt.Simulated = made.Format, made.Shape, made.CSVRaw, made.ShowFile, made.Simulated
+	made.Compression = ""
+	made.JobFile, made.Inputs = opt.JobFile, opt.Inputs
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return Files{}, err
+		return nil, err
 	}
 	files := Files{filepath.Join(dir, "results"), filepath.Join(dir, "errors"), filepath.Join(dir, "usage")}
-	_, err = Write(ctx, src, nil, files, opt)
-	return files, err
+	// Names are not checked: a column that went from the input since makes the file older than the job file, not wrong.
+	if _, err = writeFiles(ctx, src, nil, files, made); err != nil {
+		return nil, err
+	}
+	paths := map[string]string{}
+	for _, t := range files.targets(made.Split) {
+		paths[t.kind] = t.path
+	}
+	return paths, nil
 }
 
-// sameBytes compares two files. The error is fs.ErrNotExist when the first is missing; a missing second, which is how an empty errors
-// file is written, equals nothing.
-func sameBytes(path, other string) (bool, error) {
-	a, err := os.Open(path)
+// sameText compares two files by what they say, the first of which may be compressed. The error is fs.ErrNotExist when the first is
+// missing; a missing second, which is how an empty errors file is written, equals nothing. What cannot be unpacked equals nothing either.
+func sameText(path, other string) (bool, error) {
+	packed, err := os.Open(path)
 	if err != nil {
 		return false, err
 	}
-	defer a.Close()
+	defer packed.Close()
+	a, err := unpacked(packed)
+	if err != nil {
+		return false, systemError(err)
+	}
+	if c, ok := a.(io.Closer); ok {
+		defer c.Close()
+	}
 	b, err := os.Open(other)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -156,24 +172,31 @@ func sameBytes(path, other string) (bool, error) {
 	defer b.Close()
 	one, two := make([]byte, 64<<10), make([]byte, 64<<10)
 	for {
-		n, err1 := io.ReadFull(a, one)
-		m, err2 := io.ReadFull(b, two)
+		n, err1 := readFull(a, one)
+		m, err2 := readFull(b, two)
 		if !bytes.Equal(one[:n], two[:m]) {
-			return false, nil
+			return false, systemError(err1)
 		}
 		if err1 != nil || err2 != nil {
-			return ended(err1) && ended(err2), unexpected(err1, err2)
+			return err1 == io.EOF && err2 == io.EOF, cmp.Or(systemError(err1), systemError(err2))
 		}
 	}
 }
 
-func ended(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
-
-func unexpected(errs ...error) error {
-	for _, err := range errs {
-		if err != nil && !ended(err) {
-			return err
-		}
+// systemError passes on the errors of the disk, and none of a file that is not what it should be.
+func systemError(err error) error {
+	if errors.As(err, new(syscall.Errno)) {
+		return err
 	}
 	return nil
+}
+
+// readFull fills a buffer as far as it goes. Its error is the reader's own: io.ErrUnexpectedEOF is a compressed file that was cut.
+func readFull(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var more int
+		more, err = r.Read(buf[n:])
+		n += more
+	}
+	return n, err
 }

@@ -1,5 +1,5 @@
 // Package output writes what a job file knows as files that people and programs read: results, errors and usage totals,
-// as JSONL or CSV. Package main calls it after a run and for an export. It only reads jobs, never changes one, and
+// as JSONL, CSV or Parquet. Package main calls it after a run and for an export. It only reads jobs, never changes one, and
 // never talks to the network or to a terminal.
 //
 // # Files
@@ -10,6 +10,11 @@
 // has a row for every endpoint and requested model, then one with total true. Each file is written beside its target
 // and renamed over it when it is whole, so a reader never meets half a file. A target is replaced only when its
 // recorded identity says that it was written from this job file, or with Options.Force.
+//
+// Options.Fields chooses, orders and renames columns of the results, Options.Where says which answers are in them (its language
+// is that of package where, its names are the flat columns, the author's keys and state), and Options.Split divides them among
+// files that are named after the results file. What is left out of the results is in the sums all the same, and in the
+// errors file nothing is ever left out. Options.Compression packs all files alike. The same rows give the same bytes.
 //
 // # Values
 //
@@ -35,8 +40,10 @@
 // inputs; an author whose own custom_id is such a name, on another line, finds it twice. An answer of the API that is
 // an error stands in response with its status (a body that is no JSON object is replaced by one in the API's form); a
 // job that never got one, a 2xx that is no completion, a damaged answer and a skipped line (code invalid_line) have
-// response null and their reason in error. Shape chat writes the conversation with its answer as messages, and tools
-// where the request has some; its errors are flat.
+// response null and their reason in error. Shape chat writes the conversation with its answer as messages, and tools,
+// functions and parallel_tool_calls where the request has them; shape pairs writes the texts prompt and completion, and
+// nothing else. The errors of both are flat. An answer that says nothing (chat) or is no text, or whose prompt is none
+// (pairs), is not in the results; Report.Unfit counts them.
 //
 // # CSV
 //
@@ -44,4 +51,14 @@
 // them the rest share the column carried), and records that end in CRLF, as RFC 4180 says; line breaks inside a cell
 // stay as they were. Strings are decoded, null is an empty cell, other values are JSON. Unless Options.CSVRaw is set, a
 // cell that a spreadsheet could take for a formula gets a leading apostrophe and NUL becomes U+FFFD.
+//
+// # Parquet
+//
+// Parquet has the columns of CSV, with types: integers of 64 bits, doubles for money (rounded to 12 digits they are exact
+// up to 9,000 dollars), booleans, and texts; created is in seconds as everywhere. Columns that every row has are required,
+// all others are null where there is nothing. A column of the author's has the type of its values when all are of one
+// (integers, numbers, booleans or strings) and no number would lose a digit; else it is a text that holds their JSON, as
+// choices, message and tools are. Strings are decoded; a lone surrogate becomes U+FFFD. Conversations are a list of
+// structs with role, content and whatever members their messages have; a member that is no string is the text of its
+// JSON. The file is compressed inside, by zstd.
 package output

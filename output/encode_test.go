@@ -61,7 +61,7 @@ func encoded(src *source, opt Options) (string, error) {
 	opt.fault = func(string) error { return nil }
 	w := newWriter(Files{Results: Stdout, Errors: "/nowhere/e", Usage: "/nowhere/u"}, opt, nil)
 	ctx := context.Background()
-	if opt.Format == CSV {
+	if opt.Format == CSV || opt.Format == Parquet {
 		if err := w.survey(ctx, src); err != nil {
 			return "", err
 		}

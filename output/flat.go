@@ -7,7 +7,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"batch/runner/tokens"
 	"batch/store"
 )
 
@@ -142,15 +141,9 @@ func (s *flat) simulated(rec *record, row *store.Row) {
 	}
 }
 
-// usage adds the tokens of an answer and what they cost: those that the API reported, else those counted here, else none.
+// usage adds the tokens of an answer and what they cost.
 func (s *flat) usage(rec *record, row *store.Row) {
-	source, u := "unknown", row.Usage
-	switch {
-	case u.Known:
-		source = "reported"
-	case row.Estimated > 0:
-		source, u = "estimated", row.EstimatedUsage()
-	}
+	source, u, cost, known := s.prices.spent(row)
 	for _, c := range []struct {
 		name string
 		n    int64
@@ -162,7 +155,6 @@ func (s *flat) usage(rec *record, row *store.Row) {
 		}
 	}
 	rec.text("usage_source", source)
-	cost, known := s.prices.Of(row.Endpoint, row.Model).Cost(tokens.Usage(u))
 	rec.money("cost", cost, known)
 }
 

@@ -12,42 +12,74 @@ type Format string
 
 // The encodings. JSONL is the default.
 const (
-	JSONL Format = "jsonl"
-	CSV   Format = "csv"
+	JSONL   Format = "jsonl"
+	CSV     Format = "csv"
+	Parquet Format = "parquet"
 )
 
 // Shape is what a row looks like.
 type Shape string
 
-// The shapes. Flat is the default, and the only one that CSV has.
+// The shapes. Flat is the default. CSV has Flat and Pairs, Parquet all but OpenAI.
 const (
 	Flat   Shape = "flat"
 	OpenAI Shape = "openai"
 	Chat   Shape = "chat"
+	Pairs  Shape = "pairs"
 )
 
 // Stdout as a results file is standard output.
 const Stdout = "-"
 
-// Files names the three files of an output. Results may be Stdout.
+// Files names the three files of an output. Results may be Stdout. With a split the parts are named after Results, and no file
+// has that name itself.
 type Files struct{ Results, Errors, Usage string }
+
+// ResultPaths are the paths of the results: one, or one for each part of a split.
+func (f Files) ResultPaths(split []Part) []string {
+	paths := f.paths(split)
+	return paths[:len(paths)-2]
+}
+
+func (f Files) paths(split []Part) []string {
+	var paths []string
+	for _, t := range f.targets(split) {
+		paths = append(paths, t.path)
+	}
+	return paths
+}
+
+// target is a file to be.
+type target struct{ kind, path string }
+
+func (f Files) targets(split []Part) []target {
+	var all []target
+	stem, ext := splitExt(f.Results)
+	for _, p := range split {
+		all = append(all, target{kindResults + "." + p.Name, stem + "." + p.Name + ext})
+	}
+	if len(split) == 0 {
+		all = append(all, target{kindResults, f.Results})
+	}
+	return append(all, target{kindErrors, f.Errors}, target{kindUsage, f.Usage})
+}
 
 // ParseFormat reads the value of --format; "" stays "", which leaves the choice to Names.
 func ParseFormat(s string) (Format, error) {
 	switch f := Format(strings.ToLower(s)); f {
-	case "", JSONL, CSV:
+	case "", JSONL, CSV, Parquet:
 		return f, nil
 	}
-	return "", &RefusedError{Problem: "format " + printable(s) + " is not known", Hint: "use --format jsonl or --format csv"}
+	return "", &RefusedError{Problem: "format " + printable(s) + " is not known", Hint: "use --format jsonl, csv or parquet"}
 }
 
 // ParseShape reads the value of --shape; "" stays "".
 func ParseShape(s string) (Shape, error) {
 	switch sh := Shape(strings.ToLower(s)); sh {
-	case "", Flat, OpenAI, Chat:
+	case "", Flat, OpenAI, Chat, Pairs:
 		return sh, nil
 	}
-	return "", &RefusedError{Problem: "shape " + printable(s) + " is not known", Hint: "use --shape flat, openai or chat"}
+	return "", &RefusedError{Problem: "shape " + printable(s) + " is not known", Hint: "use --shape flat, openai, chat or pairs"}
 }
 
 // Names says where the files of a job file go and in which format. out is the value of -o, "" for the default names
@@ -81,16 +113,18 @@ func Names(jobFile, out string, format Format) (Files, Format, error) {
 	return Files{out, stem + ".errors" + ext, stem + ".usage" + ext}, format, nil
 }
 
-// formatOf goes by the extension. An extension that promises another encoding is refused: JSONL under the name of
-// a gzip file would be found out late, by somebody else.
+// formatOf goes by the extension, before that of a compression. An extension that promises another encoding is refused: JSONL under the
+// name of a spreadsheet would be found out late, by somebody else.
 func formatOf(out, ext string) (Format, error) {
-	ext = strings.ToLower(ext)
+	ext, _ = cutCompression(strings.ToLower(ext))
 	switch {
 	case ext == ".csv":
 		return CSV, nil
-	case slices.Contains([]string{".gz", ".zst", ".bz2", ".xz", ".zip", ".parquet", ".xlsx", ".tsv"}, ext):
+	case ext == ".parquet":
+		return Parquet, nil
+	case slices.Contains([]string{".bz2", ".xz", ".zip", ".tgz", ".xlsx", ".tsv", ".arrow"}, ext):
 		return "", &RefusedError{Path: out, Problem: "batch does not write " + ext + " files",
-			Hint: "use a name that ends in .jsonl or .csv, or -o - and a pipe"}
+			Hint: "use a name that ends in .jsonl, .csv or .parquet (.gz and .zst compress the first two), or -o - and a pipe"}
 	}
 	return JSONL, nil
 }
@@ -108,12 +142,23 @@ func defaultStem(jobFile string) string {
 	return dir + stem
 }
 
-// splitExt cuts the extension off a path. The dot of a hidden file begins a name, not an extension.
+// splitExt cuts the extension off a path, with that of a compression if there is one. The dot of a hidden file begins a name, not an
+// extension.
 func splitExt(path string) (stem, ext string) {
 	dir, base := filepath.Split(path)
+	base, packed := cutCompression(base)
 	ext = filepath.Ext(base)
 	if ext == base || ext == "." {
 		ext = ""
 	}
-	return dir + strings.TrimSuffix(base, ext), ext
+	return dir + strings.TrimSuffix(base, ext), ext + packed
+}
+
+// cutCompression cuts the ending of a compressed file off a name that is more than that.
+func cutCompression(name string) (rest, ending string) {
+	if c := CompressionOf(name); c != "" && len(name) > len(c)+1 {
+		at := len(name) - len(c) - 1
+		return name[:at], name[at:]
+	}
+	return name, ""
 }

@@ -28,8 +28,15 @@ func TestNames(t *testing.T) {
 		{job: "p.batch.db", out: "X.txt", format: CSV, want: Files{"X.txt", "X.errors.txt", "X.usage.txt"}, wantForm: CSV},
 		{job: "p.batch.db", out: "dir.d/X", want: Files{"dir.d/X", "dir.d/X.errors", "dir.d/X.usage"}, wantForm: JSONL},
 		{job: "p.batch.db", out: ".hidden", want: Files{".hidden", ".hidden.errors", ".hidden.usage"}, wantForm: JSONL},
-		{job: "p.batch.db", out: "X.jsonl.gz", isRefused: true},
-		{job: "p.batch.db", out: "X.parquet", isRefused: true},
+		{job: "p.batch.db", out: "X.jsonl.gz", want: Files{"X.jsonl.gz", "X.errors.jsonl.gz", "X.usage.jsonl.gz"}, wantForm: JSONL},
+		{job: "p.batch.db", out: "a/X.v2.csv.ZST", want: Files{"a/X.v2.csv.ZST", "a/X.v2.errors.csv.ZST", "a/X.v2.usage.csv.ZST"}, wantForm: CSV},
+		{job: "p.batch.db", out: "X.gz", want: Files{"X.gz", "X.errors.gz", "X.usage.gz"}, wantForm: JSONL},
+		{job: "p.batch.db", out: ".gz", want: Files{".gz", ".gz.errors", ".gz.usage"}, wantForm: JSONL},
+		{job: "p.batch.db", out: ".hidden.zst", want: Files{".hidden.zst", ".hidden.errors.zst", ".hidden.usage.zst"}, wantForm: JSONL},
+		{job: "p.batch.db", out: "X.parquet", want: Files{"X.parquet", "X.errors.parquet", "X.usage.parquet"}, wantForm: Parquet},
+		{job: "p.batch.db", format: Parquet, want: Files{"p.results.parquet", "p.errors.parquet", "p.usage.parquet"}, wantForm: Parquet},
+		{job: "p.batch.db", out: "X.csv.bz2", isRefused: true},
+		{job: "p.batch.db", out: "X.xlsx", isRefused: true},
 		{job: "p.batch.db", out: "folder/", isRefused: true},
 	} {
 		got, form, err := Names(c.job, c.out, c.format)

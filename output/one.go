@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"batch/store"
 )
@@ -77,7 +78,8 @@ func checkKind(path, kind string, there os.FileInfo, outs []store.Output, force 
 			continue
 		}
 		what := map[string]string{KindReport: "is a report", kindResults: "holds the results", kindErrors: "holds the errors", kindUsage: "holds the usage totals"}
-		return &RefusedError{path, what[o.Kind] + " of this job file", "choose another name with -o"}
+		kind, _, _ := strings.Cut(o.Kind, ".") // a part of the results holds results
+		return &RefusedError{path, what[kind] + " of this job file", "choose another name with -o"}
 	}
 	return nil
 }

@@ -151,6 +151,8 @@ func write(t *testing.T, src Source, opt Options) (Report, [3]string) {
 	return rep, texts(t, files)
 }
 
+func (f Files) list() []string { return f.paths(nil) }
+
 func texts(t *testing.T, files Files) (all [3]string) {
 	t.Helper()
 	for i, path := range files.list() {
@@ -303,7 +305,7 @@ func TestDamagedAnswer(t *testing.T) {
 	for name, response := range map[string]string{
 		"cut": `{"choices":[{"message":{"content":"secret`, "none": "", "twice": `{"a":"secret"}{}`, "no object": `["secret"]`,
 	} {
-		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}} {
+		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Shape: Pairs}, {Format: CSV}} {
 			t.Run(fmt.Sprint(name, opt.Format, opt.Shape), func(t *testing.T) {
 				src := &source{}
 				for i := range 3 {

@@ -29,8 +29,9 @@ var errNotObject = errors.New("not a JSON object")
 // request is what a row needs of a request body.
 type request struct {
 	messages []byte // the array
-	tools    []byte
 	lastUser []byte // content of the last user message
+
+	tools, functions, parallel []byte // parallel_tool_calls
 }
 
 // answer is what a row needs of a completion. The first choice is the one with index 0 where the choices bear an index,
@@ -85,6 +86,10 @@ func (p *picker) request(body []byte) (req request, err error) {
 			})
 		case "tools":
 			req.tools, err = p.value()
+		case "functions":
+			req.functions, err = p.value()
+		case "parallel_tool_calls":
+			req.parallel, err = p.value()
 		default:
 			err = p.dec.SkipValue()
 		}

@@ -2,6 +2,7 @@ package output
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 )
 
@@ -19,6 +20,21 @@ func (o Options) Recipe() string {
 		if *w.on {
 			words = append(words, w.word)
 		}
+	}
+	add := func(name, value string) {
+		if value != "" {
+			words = append(words, name+"="+url.QueryEscape(value)) // a word has no spaces
+		}
+	}
+	var fields []string
+	for _, f := range o.Fields {
+		fields = append(fields, f.String())
+	}
+	add("compression", string(o.Compression))
+	add("fields", strings.Join(fields, ","))
+	add("split", splitString(o.Split))
+	if o.Where != nil {
+		add("where", o.Where.String())
 	}
 	return strings.Join(words, " ")
 }
@@ -39,6 +55,12 @@ func ParseRecipe(recipe string) (Options, error) {
 	}
 next:
 	for _, word := range words[2:] {
+		if name, value, ok := strings.Cut(word, "="); ok {
+			if err := o.read(name, value); err != nil {
+				return Options{}, fmt.Errorf("recipe %q: %w", recipe, err)
+			}
+			continue
+		}
 		for _, w := range o.switches() {
 			if w.word == word {
 				*w.on = true
@@ -48,6 +70,27 @@ next:
 		return Options{}, fmt.Errorf("recipe %q: %q is not known", recipe, word)
 	}
 	return o, nil
+}
+
+// read takes in a word of a recipe that has a value.
+func (o *Options) read(name, value string) error {
+	value, err := url.QueryUnescape(value)
+	if err != nil {
+		return err
+	}
+	switch name {
+	case "compression":
+		o.Compression = Compression(value)
+	case "fields":
+		o.Fields, err = ParseFields(value)
+	case "split":
+		o.Split, err = ParseSplit(value)
+	case "where":
+		o.Where, err = ParseWhere(value)
+	default:
+		err = fmt.Errorf("%q is not known", name)
+	}
+	return err
 }
 
 type recipeSwitch struct {

@@ -17,10 +17,7 @@ const (
 	kindUsage   = "usage"
 )
 
-// kinds of the files in the order of Files.
-var kinds = [...]string{kindResults, kindErrors, kindUsage}
-
-// sink is one of the three files. It is opened with its first row, so that an errors file without rows never exists.
+// sink is one of the files. It is opened with its first row, so that an errors file without rows never exists.
 type sink struct {
 	kind, path string
 	cols       *columns
@@ -29,6 +26,7 @@ type sink struct {
 	file  *file
 	buf   *bufio.Writer
 	bytes counter
+	pack  io.WriteCloser // into bytes
 	enc   encoder
 	rows  int64
 	id    store.Identity
@@ -36,7 +34,7 @@ type sink struct {
 }
 
 func (s *sink) open() error {
-	if s.kind == kindResults && s.path == Stdout {
+	if s.path == Stdout {
 		s.buf = bufio.NewWriterSize(s.opt.Stdout, bufferSize)
 	} else {
 		err := s.opt.fault("create")
@@ -49,14 +47,23 @@ func (s *sink) open() error {
 		s.buf = s.file.w
 	}
 	s.bytes.w = s.buf
-	if s.opt.Format != CSV {
-		s.enc = &jsonl{w: &s.bytes}
-		return nil
+	var err error
+	if s.pack, err = compress(&s.bytes, s.opt.Compression); err != nil {
+		return s.failed(err)
 	}
-	s.cols.settle()
-	table := newCSV(&s.bytes, s.cols, s.opt.CSVRaw)
-	s.enc = table
-	return s.failed(table.header())
+	switch s.opt.Format {
+	case CSV:
+		s.cols.settle()
+		table := newCSV(s.pack, s.cols, s.opt.CSVRaw)
+		s.enc = table
+		return s.failed(table.header())
+	case Parquet:
+		s.cols.settle()
+		s.enc = newParquet(s.pack, s.cols, max(1, len(s.opt.Split)))
+	default:
+		s.enc = &jsonl{w: s.pack}
+	}
+	return nil
 }
 
 func (s *sink) write(rec *record) error {
@@ -75,7 +82,7 @@ func (s *sink) failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	if s.kind != kindResults || s.path != Stdout {
+	if s.path != Stdout {
 		return fmt.Errorf("write %s: %w", printable(s.path), cause(err))
 	}
 	err = fmt.Errorf("write standard output: %w", cause(err))
@@ -88,6 +95,9 @@ func (s *sink) failed(err error) error {
 
 func (s *sink) finish() (err error) {
 	if err := s.failed(s.enc.Close()); err != nil {
+		return err
+	}
+	if err := s.failed(s.pack.Close()); err != nil {
 		return err
 	}
 	if s.file == nil && s.gone != nil {

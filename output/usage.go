@@ -11,8 +11,8 @@ var usageColumns = []string{"endpoint", "requested_model", "jobs", "done", "fail
 	"gone_tokens", "possibly_paid", "cost", "estimated_cost", "wasted_cost", "gone_cost", "complete", "total"}
 
 // usageRow fills rec with one line of the usage file. complete is that of the whole output: jobs that wait have met no
-// endpoint yet, so no line could say it for itself.
-func usageRow(rec *record, t store.UsageTotal, cost Cost, complete, total bool) {
+// endpoint yet, so no line could say it for itself. reused says that some answer of the output was taken over from another file.
+func usageRow(rec *record, t store.UsageTotal, cost Cost, complete, total, reused bool) {
 	rec.text("endpoint", t.Endpoint)
 	rec.text("requested_model", t.Model)
 	for _, c := range []struct {
@@ -34,6 +34,10 @@ func usageRow(rec *record, t store.UsageTotal, cost Cost, complete, total bool) 
 	}
 	rec.bool("complete", complete)
 	rec.bool("total", total)
+	if reused {
+		rec.int("reused", t.Reused)
+		rec.int("reused_tokens", t.ReusedTokens)
+	}
 	if t.Simulated {
 		rec.bool("simulated", true)
 	}
@@ -50,6 +54,7 @@ func sum(totals []store.UsageTotal) (all store.UsageTotal) {
 			{&all.Attempts, t.Attempts}, {&all.Prompt, t.Prompt}, {&all.Completion, t.Completion},
 			{&all.Total, t.Total}, {&all.Estimated, t.Estimated}, {&all.UsageUnknown, t.UsageUnknown},
 			{&all.Wasted, t.Wasted}, {&all.Gone, t.Gone}, {&all.PossiblyPaid, t.PossiblyPaid},
+			{&all.Reused, t.Reused}, {&all.ReusedTokens, t.ReusedTokens},
 		} {
 			*c.sum = plus(*c.sum, c.n)
 		}

@@ -1,16 +1,18 @@
 package output
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 
+	"batch/output/where"
 	"batch/store"
 )
 
-// Source is a consistent look at a job file. Rows may be walked more than once; CSV needs a first pass for its columns.
+// Source is a consistent look at a job file. Rows may be walked more than once; tables need a first pass for their columns.
 type Source interface {
 	// Rows yields every prompt of the input in its order; a row is valid until the next step.
 	Rows(ctx context.Context) iter.Seq2[*store.Row, error]
@@ -21,11 +23,16 @@ type Source interface {
 
 // Options say how to write, and what must not be written over. The zero value writes flat JSONL.
 type Options struct {
-	Format    Format // "" is JSONL
-	Shape     Shape  // "" is Flat
-	ShowFile  bool   // rows say which file they come from: set it with several inputs
-	Simulated bool   // the job file holds made-up answers, and every row says so
-	CSVRaw    bool   // no guard against formulas and NUL
+	Format      Format      // "" is JSONL
+	Shape       Shape       // "" is Flat
+	Compression Compression // "" is none
+	ShowFile    bool        // rows say which file they come from: set it with several inputs
+	Simulated   bool        // the job file holds made-up answers, and every row says so
+	CSVRaw      bool        // no guard against formulas and NUL
+
+	Fields []Field     // of the results, in this order; none is every column
+	Where  *where.Expr // which answers are in the results; nil is every one
+	Split  []Part      // of the results; none is one file
 
 	JobFile string   // never written over
 	Inputs  []string // nor these
@@ -37,12 +44,21 @@ type Options struct {
 }
 
 func (o Options) validate(files Files) error {
-	if o.Format == CSV && o.Shape != "" && o.Shape != Flat {
-		return &RefusedError{Problem: "CSV has the flat shape only, not " + string(o.Shape),
-			Hint: "use --shape flat, or --format jsonl"}
-	}
-	if files.Results == Stdout && o.Stdout == nil {
+	shape := cmp.Or(o.Shape, Flat)
+	switch {
+	case o.Format == CSV && shape != Flat && shape != Pairs:
+		return &RefusedError{Problem: "CSV has the flat and the pairs shape only, not " + string(shape),
+			Hint: "use --shape flat or pairs, or --format jsonl"}
+	case o.Format == Parquet && shape == OpenAI:
+		return &RefusedError{Problem: "Parquet has no openai shape", Hint: "use --shape flat, chat or pairs, or --format jsonl"}
+	case o.Format == Parquet && o.Compression != "":
+		return &RefusedError{Problem: "Parquet is compressed by itself, and not once more", Hint: "use a name that ends in .parquet"}
+	case len(o.Fields) > 0 && shape != Flat:
+		return &RefusedError{Problem: "the columns of the " + string(shape) + " shape are fixed", Hint: "use --fields with --shape flat"}
+	case files.Results == Stdout && o.Stdout == nil:
 		return &RefusedError{Path: Stdout, Problem: "there is no standard output", Hint: "name a file with -o"}
+	case files.Results == Stdout && len(o.Split) > 0:
+		return &RefusedError{Path: Stdout, Problem: "standard output cannot be split", Hint: "name a file with -o"}
 	}
 	return nil
 }
@@ -52,6 +68,9 @@ type Report struct {
 	Rows                           int64 // of the input: the sum of the next five
 	Done, Failed, Skipped, Pending int64
 	Damaged                        int64 // answered, but the stored answer cannot be read: rows of the errors file
+	LeftOut                        int64 // of Done, those that Where leaves out of the results
+	Unfit                          int64 // of Done, those that have nothing to learn from in this shape
+	Reused                         int64 // of Done and Damaged, answers taken over from other job files, whose tokens are not counted here
 	Complete                       bool  // nothing is pending
 
 	Finish map[string]int64 // done rows by finish reason, "" without one; rare ones past 20 are under "other"
@@ -66,12 +85,12 @@ type Report struct {
 
 // Written is a file that now stands, or standard output.
 type Written struct {
-	Kind        string // results, errors or usage
+	Kind        string // results, results.<part>, errors or usage
 	Path        string
 	Rows, Bytes int64
 }
 
-// Write writes results, errors and usage totals in one pass over the source (two for CSV), in memory that does not grow
+// Write writes results, errors and usage totals in one pass over the source (two for tables), in memory that does not grow
 // with the rows. It checks files as Check does. Nothing is replaced before all of it is on the disk and the ledger
 // knows the new files; when anything fails until then, the old files stand as they were. Then one file after the other is
 // put in place: an error among those names which are new and which as before, and writing again mends it. No temporary
@@ -83,6 +102,13 @@ func Write(ctx context.Context, src Source, ledger Ledger, files Files, opt Opti
 	if err := Check(ctx, ledger, files, opt); err != nil {
 		return Report{}, err
 	}
+	if err := CheckNames(ctx, src, opt); err != nil {
+		return Report{}, err
+	}
+	return writeFiles(ctx, src, ledger, files, opt)
+}
+
+func writeFiles(ctx context.Context, src Source, ledger Ledger, files Files, opt Options) (Report, error) {
 	if opt.fault == nil {
 		opt.fault = func(string) error { return nil }
 	}
@@ -92,7 +118,7 @@ func Write(ctx context.Context, src Source, ledger Ledger, files Files, opt Opti
 	}
 	w := newWriter(files, opt, NewPrices(rows))
 	defer w.discard()
-	if opt.Format == CSV {
+	if opt.Format == CSV || opt.Format == Parquet {
 		if err := w.survey(ctx, src); err != nil {
 			return Report{}, err
 		}
@@ -106,7 +132,7 @@ func Write(ctx context.Context, src Source, ledger Ledger, files Files, opt Opti
 	if err := w.commit(ctx, ledger); err != nil {
 		return Report{}, err
 	}
-	return w.report, w.sinks[0].gone
+	return w.report, w.results[0].gone
 }
 
 // writer is one Write at work.
@@ -115,29 +141,55 @@ type writer struct {
 	prices Prices
 	shape  shaper
 	rec    record
-	sinks  [3]*sink
-	report Report
+
+	ask    *flat // makes the columns that Where asks, when the shape has others
+	asked  record
+	name   []byte
+	choose *chooser
+	split  *splitter
+
+	results       []*sink // one, or one a part
+	errors, usage *sink
+	sinks         []*sink // all of them
+	report        Report
 }
 
 func newWriter(files Files, opt Options, prices Prices) *writer {
 	w := &writer{opt: opt, prices: prices}
 	w.report.Finish = map[string]int64{}
 	p := newPicker()
-	switch opt.Shape {
+	results := typedColumns(resultColumns, resultTypes)
+	switch own := (flat{p, opt, prices}); opt.Shape {
 	case OpenAI:
-		w.shape = &openai{picker: p, opt: opt}
+		w.shape, w.ask = &openai{picker: p, opt: opt}, &own
 	case Chat:
-		w.shape = &chat{flat{p, opt, prices}}
+		w.shape, w.ask = &chat{own}, &own
+		results = typedColumns(chatColumns, chatTypes)
+	case Pairs:
+		w.shape, w.ask = &pairs{own}, &own
+		results = typedColumns(pairColumns, pairTypes)
 	default:
-		w.shape = &flat{p, opt, prices}
+		w.shape = &own
 	}
-	for i, s := range []sink{
-		{kind: kindResults, path: files.Results, cols: newColumns(resultColumns)},
-		{kind: kindErrors, path: files.Errors, cols: newColumns(errorColumns)},
-		{kind: kindUsage, path: files.Usage, cols: newColumns(usageColumns)},
-	} {
-		s.opt = &w.opt
-		w.sinks[i] = &s
+	if len(opt.Fields) > 0 {
+		w.choose = newChooser(opt.Fields)
+		results = w.choose.columns()
+	}
+	if len(opt.Split) > 0 {
+		w.split = &splitter{picker: p, parts: opt.Split}
+	}
+	for _, t := range files.targets(opt.Split) {
+		s := &sink{kind: t.kind, path: t.path, opt: &w.opt}
+		switch t.kind {
+		case kindErrors:
+			s.cols, w.errors = typedColumns(errorColumns, errorTypes), s
+		case kindUsage:
+			s.cols, w.usage = typedColumns(usageColumns, usageTypes), s
+		default:
+			s.cols, w.results = results, append(w.results, s)
+		}
+		s.cols.typed = opt.Format == Parquet
+		w.sinks = append(w.sinks, s)
 	}
 	return w
 }
@@ -148,54 +200,118 @@ func (w *writer) survey(ctx context.Context, src Source) error {
 		if err != nil {
 			return fmt.Errorf("read rows: %w", err)
 		}
-		s, _, err := w.fill(row)
+		s, rec, _, err := w.fill(row)
 		if err != nil {
 			return err
 		}
 		if s != nil {
-			s.cols.add(&w.rec)
+			if err := s.cols.add(rec); err != nil {
+				return s.failed(err)
+			}
 		}
 	}
 	return nil
 }
 
+// fate is what becomes of a row.
+type fate int
+
+const (
+	stays   fate = iota // in the file of its state, or waits
+	spoiled             // a damaged answer goes to the errors, so that it withholds no other row
+	leftOut             // by Where
+	unfit               // for the shape
+)
+
+// errUnfit says that an answer has nothing that its shape could hold.
+var errUnfit = errors.New("nothing to learn from")
+
 // fill makes a row's record and says where it goes; nowhere while it waits.
-// A damaged answer goes to the errors, so that it withholds no other row.
-func (w *writer) fill(row *store.Row) (s *sink, spoiled bool, err error) {
+func (w *writer) fill(row *store.Row) (*sink, *record, fate, error) {
 	w.rec.reset()
 	switch {
 	case row.Skipped || row.State == store.Failed:
-		return w.sinks[1], false, w.shape.failure(&w.rec, row)
-	case row.State == store.Done:
-		err := w.shape.answer(&w.rec, row)
-		if !errors.As(err, new(damagedAnswerError)) {
-			return w.sinks[0], false, err
-		}
-		w.rec.reset()
-		failed := *row
-		failed.Type, failed.Code, failed.Message = ownError, damagedCode, damagedMessage
-		return w.sinks[1], true, w.shape.failure(&w.rec, &failed)
+		return w.errors, &w.rec, stays, w.shape.failure(&w.rec, row)
+	case row.State != store.Done:
+		return nil, nil, stays, nil
 	}
-	return nil, false, nil
+	s, rec, f, err := w.answered(row)
+	if err == nil || !errors.As(err, new(damagedAnswerError)) {
+		return s, rec, f, err
+	}
+	w.rec.reset()
+	failed := *row
+	failed.Type, failed.Code, failed.Message = ownError, damagedCode, damagedMessage
+	return w.errors, &w.rec, spoiled, w.shape.failure(&w.rec, &failed)
+}
+
+func (w *writer) answered(row *store.Row) (*sink, *record, fate, error) {
+	if err := w.shape.answer(&w.rec, row); err == errUnfit {
+		return nil, nil, unfit, nil
+	} else if err != nil {
+		return nil, nil, stays, err
+	}
+	if holds, err := w.holds(row); err != nil || !holds {
+		return nil, nil, leftOut, err
+	}
+	rec, to := &w.rec, 0
+	if w.choose != nil {
+		rec = w.choose.choose(rec)
+	}
+	if w.split != nil {
+		var err error
+		if to, err = w.split.part(row); err != nil {
+			return nil, nil, stays, err
+		}
+	}
+	return w.results[to], rec, stays, nil
+}
+
+// holds asks Where about a row whose record is made.
+func (w *writer) holds(row *store.Row) (bool, error) {
+	if w.opt.Where == nil {
+		return true, nil
+	}
+	rec := &w.rec
+	if w.ask != nil {
+		rec = &w.asked
+		rec.reset()
+		if err := w.ask.answer(rec, row); err != nil {
+			return false, err
+		}
+	}
+	return w.opt.Where.Holds(func(name string) []byte {
+		switch value := rec.lookup(name, &w.name); {
+		case value != nil:
+			return value
+		case name == "state":
+			return []byte(`"done"`)
+		case name == "file": // also when a single one goes without saying in the rows
+			return appendString(nil, row.File)
+		}
+		return nil
+	}), nil
 }
 
 func (w *writer) rows(ctx context.Context, src Source) error {
-	if err := w.sinks[0].open(); err != nil {
-		return err
+	for _, s := range w.results {
+		if err := s.open(); err != nil {
+			return err
+		}
 	}
 	for row, err := range src.Rows(ctx) {
 		if err != nil {
 			return fmt.Errorf("read rows: %w", err)
 		}
-		s, spoiled, err := w.fill(row)
+		s, rec, f, err := w.fill(row)
 		if err != nil {
 			return err
 		}
-		w.count(row, spoiled)
+		w.count(row, f)
 		if s == nil {
 			continue
 		}
-		if err := s.write(&w.rec); err != nil {
+		if err := s.write(rec); err != nil {
 			return err
 		}
 	}
@@ -203,16 +319,22 @@ func (w *writer) rows(ctx context.Context, src Source) error {
 	return nil
 }
 
-func (w *writer) count(row *store.Row, spoiled bool) {
+func (w *writer) count(row *store.Row, f fate) {
 	r := &w.report
 	r.Rows++
+	switch f {
+	case leftOut:
+		r.LeftOut++
+	case unfit:
+		r.Unfit++
+	}
 	switch {
 	case row.Skipped:
 		r.Skipped++
 	case row.State == store.Failed:
 		r.Failed++
 	case row.State == store.Done:
-		if spoiled {
+		if f == spoiled {
 			r.Damaged++
 		} else {
 			r.Done++
@@ -222,11 +344,14 @@ func (w *writer) count(row *store.Row, spoiled bool) {
 			}
 			r.Finish[reason]++
 		}
-		if row.Usage.Known {
+		switch {
+		case row.Reused: // charged to the file that it comes from
+			r.Reused++
+		case row.Usage.Known:
 			r.Prompt = plus(r.Prompt, row.Usage.Prompt)
 			r.Completion = plus(r.Completion, row.Usage.Completion)
 			r.Total = plus(r.Total, row.Usage.Total)
-		} else {
+		default:
 			r.UsageUnknown++
 			r.Estimated = plus(r.Estimated, row.Estimated)
 		}
@@ -244,7 +369,7 @@ func (w *writer) totals(ctx context.Context, src Source) error {
 	if err != nil {
 		return fmt.Errorf("read what was charged for: %w", err)
 	}
-	s, all := w.sinks[2], sum(totals)
+	s, all := w.usage, sum(totals)
 	all.Simulated = all.Simulated || w.opt.Simulated
 	w.report.Cost = w.prices.Cost(bills, nil)
 	for i := range len(totals) + 1 {
@@ -255,9 +380,12 @@ func (w *writer) totals(ctx context.Context, src Source) error {
 			cost = w.prices.Cost(billsOf(bills, t.Endpoint, t.Model), nil)
 		}
 		w.rec.reset()
-		usageRow(&w.rec, t, cost, w.report.Complete, i == len(totals))
+		usageRow(&w.rec, t, cost, w.report.Complete, i == len(totals), all.Reused > 0)
 		if all.Simulated {
 			s.cols.seen["simulated"] = true
+		}
+		if all.Reused > 0 {
+			s.cols.seen["reused"], s.cols.seen["reused_tokens"] = true, true
 		}
 		if err := s.write(&w.rec); err != nil {
 			return err

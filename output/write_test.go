@@ -128,7 +128,7 @@ func TestDiskFull(t *testing.T) {
 
 // Reading fails in the middle: the same.
 func TestSourceFails(t *testing.T) {
-	for _, format := range []Format{JSONL, CSV} {
+	for _, format := range []Format{JSONL, CSV, Parquet} {
 		_, files, opt := setup(t)
 		opt.Format = format
 		src := story()
@@ -151,7 +151,7 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 // middle of the rows.
 func TestStdoutClosed(t *testing.T) {
 	_, want := write(t, story(), Options{})
-	for _, format := range []Format{JSONL, CSV} {
+	for _, format := range []Format{JSONL, CSV, Parquet} {
 		for _, size := range []int{1, bufferSize} {
 			_, files, opt := setup(t)
 			files.Results, opt.Stdout, opt.Format = Stdout, brokenPipe{}, format
@@ -203,7 +203,7 @@ func TestHalfInPlace(t *testing.T) {
 
 // O11: an output is a function of the job file.
 func TestWriteTwice(t *testing.T) {
-	for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}} {
+	for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}, {Format: Parquet}, {Format: Parquet, Shape: Chat}} {
 		_, one := write(t, story(), opt)
 		_, two := write(t, story(), opt)
 		if diff := cmp.Diff(one, two); diff != "" {
@@ -214,9 +214,9 @@ func TestWriteTwice(t *testing.T) {
 
 // O6, O5: the rows of the two files are the rows of the input, once each and in order.
 func TestRowsInRowsOut(t *testing.T) {
-	for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}} {
+	for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}, {Format: Parquet}, {Shape: Pairs}} {
 		rep, _ := write(t, story(), opt)
-		if got := rep.Written[0].Rows + rep.Written[1].Rows + rep.Pending; got != rep.Rows {
+		if got := rep.Written[0].Rows + rep.Written[1].Rows + rep.Pending + rep.Unfit; got != rep.Rows {
 			t.Errorf("%v: %d rows out, %d in", opt, got, rep.Rows)
 		}
 	}
@@ -263,6 +263,12 @@ func TestNothingYet(t *testing.T) {
 	_, got = write(t, src, Options{Format: CSV})
 	if got[0] != strings.Join(resultColumns, ",")+"\r\n" || got[1] != "" {
 		t.Errorf("%q", got)
+	}
+	for shape, columns := range map[Shape]int{Flat: len(resultColumns), Chat: 1, Pairs: 2} {
+		_, got = write(t, src, Options{Format: Parquet, Shape: shape})
+		if schema, rows := table(t, got[0]); len(schema) != columns || len(rows) != 0 || got[1] != "" {
+			t.Errorf("%s: %v %v", shape, schema, rows)
+		}
 	}
 }
 
@@ -416,7 +422,7 @@ func TestFlatMemory(t *testing.T) {
 			opt.Shape = shape
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			if _, err := Write(t.Context(), &repeated{row, rows}, nil, files, opt); err != nil {
+			if _, err := Write(t.Context(), &repeated{row: row, n: rows}, nil, files, opt); err != nil {
 				t.Fatal(err)
 			}
 			runtime.ReadMemStats(&after)

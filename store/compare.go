@@ -76,6 +76,11 @@ const pairMessages = `
 // Compare finds for the jobs of a's input those of b's. conversation computes what the messages of a request are known by; a request
 // that has none is left unpaired.
 func Compare(ctx context.Context, a, b *Store, conversation func(body []byte) ([32]byte, error)) (*Comparison, error) {
+	for _, s := range []*Store{a, b} {
+		if err := s.assertText(ctx); err != nil {
+			return nil, err
+		}
+	}
 	c := &Comparison{a: a, b: b}
 	if err := c.open(ctx, conversation); err != nil {
 		err = c.explain(ctx, err)

@@ -48,6 +48,7 @@ type ImportOptions struct {
 // Imported is what an import did, and where the jobs stand after it.
 type Imported struct {
 	Changes Changes
+	Reused  []Tally // answers taken over, by the file that they come from
 	Counts  Counts
 	Backlog []Backlog
 }
@@ -61,7 +62,8 @@ var errUndo = errors.New("dry run")
 //   - the same custom_id and key, answered ones first, then in order of occurrence;
 //   - then the same key under a custom_id that is no longer in the input.
 //
-// What is left of the old jobs is gone from the input but stays in the file, and serves again when its line comes back.
+// A job whose request Retry changed is found by its line's own request, else by what is sent instead; one that was replaced is not
+// found. What is left of the old jobs is gone from the input but stays in the file, and serves again when its line comes back.
 func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Importer) error) (Imported, error) {
 	var done Imported
 	var callers error // the caller's own or the brake's, to be returned as they are
@@ -86,6 +88,9 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 			return callers
 		}
 		if err := s.writeSettings(ctx, opt.Settings); err != nil {
+			return err
+		}
+		if done.Reused, err = s.reuse(ctx); err != nil {
 			return err
 		}
 		if done.Counts, err = readCounts(ctx, s.conn); err != nil {
@@ -135,6 +140,17 @@ const (
 // noBound is more tokens than any answer has: a request that allows more does not bound it. Sums over all jobs stay integers.
 const noBound = 1e10
 
+// bound is what the table keeps of the most tokens that a request allows for its answer.
+func bound(maxTokens int64, boundless bool) any {
+	switch {
+	case boundless:
+		return 0
+	case maxTokens <= 0 || maxTokens > noBound:
+		return nil
+	}
+	return maxTokens
+}
+
 const importColumns = "position, input, line, tokens, max_tokens, model, custom_id, key, carried, body"
 
 func (imp *Importer) begin() error {
@@ -171,18 +187,12 @@ func (imp *Importer) EndFile(in Input) error {
 // Add takes a good line.
 func (imp *Importer) Add(j Job) error {
 	imp.position++
-	var id, most any
-	switch {
-	case j.Boundless:
-		most = 0
-	case j.MaxTokens > 0 && j.MaxTokens <= noBound:
-		most = j.MaxTokens
-	}
+	var id any
 	if j.HasCustomID {
 		id = j.CustomID
 		imp.ids = true
 	}
-	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, most, j.Model, id, j.Key[:], nullable(j.Carried), j.Body)
+	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, bound(j.MaxTokens, j.Boundless), j.Model, id, j.Key[:], nullable(j.Carried), j.Body)
 	imp.bytes += len(j.Body) + len(j.Carried)
 	if imp.rows++; imp.rows < importGroup && imp.bytes < importBytes {
 		return nil
@@ -279,7 +289,15 @@ func (imp *Importer) settle() (Changes, error) {
 		}
 		return c, imp.s.conn.QueryRowContext(imp.ctx, "SELECT count(*) FROM jobs").Scan(&c.New)
 	}
-	for _, round := range []string{matchExactly, matchByKey} {
+	changed := false
+	if err := imp.s.conn.QueryRowContext(imp.ctx, "SELECT EXISTS (SELECT 1 FROM jobs WHERE origin IS NOT NULL)").Scan(&changed); err != nil {
+		return Changes{}, err
+	}
+	rounds := []string{match(exactly, lineKey), match(byKey, lineKey)}
+	if changed {
+		rounds = append(rounds, match(exactly, "key"), match(byKey, "key"))
+	}
+	for _, round := range rounds {
 		if err := imp.s.exec(imp.ctx, round); err != nil {
 			return Changes{}, err
 		}
@@ -296,39 +314,49 @@ func (imp *Importer) settle() (Changes, error) {
 const (
 	jobOrder = "ORDER BY (state = 'done') DESC, position IS NULL, position, id"
 
-	matchExactly = `
+	// A job whose request was changed is found by the line that it came from, and then by one that says what is sent.
+	lineKey = "coalesce(origin, key)"
+
+	exactly = `
 		UPDATE temp.incoming AS n SET job = m.id FROM (
 		  SELECT l.position, j.id
 		  FROM (SELECT position, custom_id, key, row_number() OVER (PARTITION BY key, custom_id ORDER BY position) AS nth
-		        FROM temp.incoming) l
-		  JOIN (SELECT id, custom_id, key, row_number() OVER (PARTITION BY key, custom_id ` + jobOrder + `) AS nth
-		        FROM jobs) j
+		        FROM temp.incoming WHERE job IS NULL) l
+		  JOIN (SELECT id, custom_id, KEY AS key, row_number() OVER (PARTITION BY KEY, custom_id ` + jobOrder + `) AS nth
+		        FROM jobs
+		        WHERE replaced IS NULL AND id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL)) j
 		    ON j.key = l.key AND j.custom_id IS l.custom_id AND j.nth = l.nth) AS m
 		WHERE n.position = m.position`
 
-	matchByKey = `
+	byKey = `
 		UPDATE temp.incoming AS n SET job = m.id FROM (
 		  SELECT l.position, j.id
 		  FROM (SELECT position, key, row_number() OVER (PARTITION BY key ORDER BY position) AS nth
 		        FROM temp.incoming WHERE job IS NULL) l
-		  JOIN (SELECT id, key, row_number() OVER (PARTITION BY key ` + jobOrder + `) AS nth
+		  JOIN (SELECT id, KEY AS key, row_number() OVER (PARTITION BY KEY ` + jobOrder + `) AS nth
 		        FROM jobs
-		        WHERE id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL)
+		        WHERE replaced IS NULL AND id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL)
 		          AND (custom_id IS NULL OR custom_id NOT IN (SELECT custom_id FROM temp.incoming WHERE custom_id IS NOT NULL))) j
 		    ON j.key = l.key AND j.nth = l.nth) AS m
 		WHERE n.position = m.position`
 
 	// A job that was never sent takes the line's own spelling of the request. One that was sent keeps its bytes: its
-	// idempotency key is made of them.
+	// idempotency key is made of them. One whose request retry changed keeps that, and from now on comes from the line that found it: a
+	// line that says what is sent instead must find it after the next change, too.
 	takeOver = `
 		UPDATE jobs SET position = NULL WHERE position IS NOT NULL;
 		UPDATE jobs SET position = n.position, input = n.input, line = n.line, custom_id = n.custom_id, carried = n.carried,
-		  tokens = n.tokens, max_tokens = n.max_tokens, body = CASE WHEN jobs.attempts = 0 THEN n.body ELSE jobs.body END
+		  tokens = iif(jobs.origin IS NULL, n.tokens, jobs.tokens), max_tokens = iif(jobs.origin IS NULL, n.max_tokens, jobs.max_tokens),
+		  body = iif(jobs.attempts = 0 AND jobs.origin IS NULL, n.body, jobs.body),
+		  origin = iif(jobs.origin IS NULL, NULL, nullif(n.key, jobs.key))
 		FROM temp.incoming n WHERE n.job = jobs.id;
 		INSERT INTO jobs (` + importColumns + `)
 		SELECT ` + importColumns + ` FROM temp.incoming WHERE job IS NULL ORDER BY position;
 		DROP TABLE temp.incoming`
 )
+
+// match is a round that finds jobs by a key of theirs.
+func match(round, key string) string { return strings.ReplaceAll(round, "KEY", key) }
 
 // count says what takeOver is about to do. A changed line is a new one that stands where a gone one stood: under the
 // same custom_id, or without one on the same line.

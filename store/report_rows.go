@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // Wait is how long the first in line was held, over all runs.
@@ -116,6 +117,12 @@ func (v *View) Place(ctx context.Context, job int64) (Place, error) {
 
 // Sample yields answers of the input, at most so many, spread evenly over it. A Row is good only until the next one.
 func (v *View) Sample(ctx context.Context, n int, each func(*Row) error) error {
+	var purged *PurgedError
+	if err := v.s.assertText(ctx); errors.As(err, &purged) {
+		return nil // there is nothing to show
+	} else if err != nil {
+		return err
+	}
 	var first, last sql.NullInt64
 	if err := v.tx.QueryRowContext(ctx, "SELECT min(position), max(position) FROM jobs WHERE position IS NOT NULL").Scan(&first, &last); err != nil {
 		return v.s.explain("read", err)
@@ -145,7 +152,7 @@ func (v *View) sampleFrom(ctx context.Context, from int64, each func(*Row) error
 		if err := rows.Err(); err != nil {
 			return 0, false, v.s.explain("read", err)
 		}
-		return 0, false, nil
+		return 0, false, nil // no answer stands behind it
 	}
 	row := Row{State: Done}
 	var file, id, finish sql.NullString

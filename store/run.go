@@ -151,20 +151,3 @@ func (s *Store) NotBefore(ctx context.Context, endpoint string) (time.Time, erro
 	}
 	return fromMillis(at), nil
 }
-
-// RetryFailed is the arrow of `batch retry`: failed jobs go back to pending with a new count of attempts, and n says how
-// many. A job that the API answered with a failure gets a new idempotency key, or the API would replay that failure;
-// one whose outcome is unknown keeps its key, or it could be paid for twice.
-func (s *Store) RetryFailed(ctx context.Context) (n int64, err error) {
-	err = s.transact(ctx, func() error {
-		n, err = s.execN(context.WithoutCancel(ctx), `
-			UPDATE jobs SET state = 'pending', attempt = NULL, run_after = 0, last = 0, used = 0, timeouts = 0, limited = 0,
-			  generation = generation + (SELECT a.class = 'job_failed' AND a.status IS NOT NULL FROM attempts a WHERE a.id = jobs.attempt)
-			WHERE state = 'failed' AND position IS NOT NULL`)
-		return err
-	})
-	if err != nil {
-		return 0, s.explain("retry jobs of", err)
-	}
-	return n, nil
-}

@@ -85,6 +85,8 @@ CREATE TABLE jobs (
   model      TEXT NOT NULL,
   custom_id  TEXT,
   key        BLOB NOT NULL CHECK (length(key) = 32),
+  origin     BLOB CHECK (length(origin) = 32), -- key of its line, where retry changed the request; the line finds it by either
+  replaced   INTEGER CHECK (replaced IS NULL OR position IS NULL), -- the job that retry put in its place; no line finds it again
   carried    BLOB,
   body       BLOB NOT NULL,
   CHECK ((state = 'pending') = (attempt IS NULL))
@@ -125,6 +127,33 @@ CREATE TABLE answers (
   estimated_prompt  INTEGER,               -- counted locally when the API reported no usage
   estimated         INTEGER,
   response          BLOB NOT NULL
+) STRICT;
+
+-- Job files that answers were taken over from, one row for each endpoint that had given them.
+CREATE TABLE sources (
+  id       INTEGER PRIMARY KEY,
+  file     TEXT NOT NULL,                  -- the same for every copy of it
+  path     TEXT NOT NULL,                  -- as its user named it
+  endpoint TEXT NOT NULL,
+  UNIQUE (file, endpoint)
+) STRICT;
+
+-- Answers that were taken over: their calls are attempts of the file that they come from, and what they used was charged there.
+-- Their jobs are done by the attempt 0.
+CREATE TABLE reused (
+  job               INTEGER PRIMARY KEY,
+  source            INTEGER NOT NULL,
+  original          INTEGER NOT NULL,      -- their job in that file
+  status            INTEGER,
+  duration_ms       INTEGER NOT NULL,
+  request_id        TEXT,
+  prompt_tokens     INTEGER,               -- reported; NULL is unknown
+  completion_tokens INTEGER,
+  total_tokens      INTEGER,
+  cached_tokens      INTEGER,
+  cache_write_tokens INTEGER,
+  reasoning_tokens   INTEGER,
+  audio_tokens       INTEGER
 ) STRICT;
 
 -- Files that were written from this one, so that they may be replaced and nobody else's.

@@ -25,7 +25,7 @@ import (
 
 const (
 	applicationID = 0x62746368 // "btch": tells a job file from any other database
-	schemaVersion = 2
+	schemaVersion = 3
 	busyTimeout   = 10 * time.Second
 )
 
@@ -69,6 +69,7 @@ type Store struct {
 	run     int64  // of this invocation, 0 before BeginRun
 	attempt int64  // the newest attempt's id
 	chosen  string // restricts claims to the jobs of Choose
+	lenders []lender
 	created bool
 	mu      sync.Mutex // one transaction at a time on conn
 }
@@ -354,13 +355,14 @@ func (s *Store) explain(op string, err error) error {
 	name := filepath.Base(s.path)
 	var newer *VersionError
 	var said *fileError
+	var purged *PurgedError
 	var e sqlite3.Error
 	switch {
 	case errors.As(err, &said): // by a step within this one
 		return err
 	case errors.Is(err, ErrNotJobFile), errors.Is(err, ErrDamaged), errors.As(err, &newer):
 		return &fileError{s.path, err}
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.As(err, &purged):
 		return err
 	case !errors.As(err, &e):
 		return &Failure{op + " " + name, err}

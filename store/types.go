@@ -69,6 +69,7 @@ type Row struct {
 	PossiblyPaid bool // an attempt's outcome is unknown, or it was interrupted after it was sent
 
 	// Of the attempt that answered (done) or failed the job (failed); zero otherwise.
+	Class     string // "" when the answer was taken over from another file
 	Endpoint  string
 	Status    int
 	RequestID string
@@ -83,6 +84,7 @@ type Row struct {
 	Estimated       int64 // tokens counted locally, when Usage is not Known
 	EstimatedPrompt int64 // the prompt's part of Estimated
 	Simulated       bool
+	Reused          bool // taken over from another file, which was charged for Usage
 
 	// Failed only (Message also when Skipped).
 	Type, Code, Message string
@@ -107,6 +109,8 @@ type UsageTotal struct {
 	Wasted                    int64 // reported total tokens of attempts that gave no row its answer
 	Gone                      int64 // reported total tokens of answers that are no longer in the input
 	PossiblyPaid              int64 // attempts with an unknown outcome
+	Reused                    int64 // of Done, answers taken over from other files: their tokens are in none of the sums here
+	ReusedTokens              int64 // but in this one, reported
 	Simulated                 bool
 }
 

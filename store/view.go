@@ -121,7 +121,9 @@ func (v *View) Failures(ctx context.Context) ([]Tally, error) {
 // Endpoints names the endpoints that the answers of the input came from.
 func (v *View) Endpoints(ctx context.Context) ([]Tally, error) {
 	return v.tally(ctx, `
-		SELECT r.endpoint, count(*) FROM jobs j JOIN attempts a ON a.id = j.attempt JOIN runs r ON r.id = a.run
+		SELECT coalesce(r.endpoint, o.endpoint), count(*) FROM jobs j
+		LEFT JOIN attempts a ON a.id = j.attempt LEFT JOIN runs r ON r.id = a.run
+		LEFT JOIN reused u ON u.job = j.id LEFT JOIN sources o ON o.id = u.source
 		WHERE j.state = 'done' AND j.position IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1`)
 }
 
@@ -145,14 +147,18 @@ func (v *View) tally(ctx context.Context, query string) ([]Tally, error) {
 // rowsQuery reads what rowScan scans: the rows of the jobs j, from the tables of a schema, each behind its position.
 func rowsQuery(position, jobs, schema, order string) string {
 	return "SELECT " + position + `, j.id, j.state, i.path, j.line, j.custom_id, j.model, j.key, j.body, j.carried, j.attempts, j.unknown > 0,
-	  r.endpoint, a.status, a.request_id, a.duration_ms, a.prompt_tokens, a.completion_tokens, a.total_tokens,
-	  a.cached_tokens, a.cache_write_tokens, a.reasoning_tokens, a.audio_tokens,
+	  a.class, u.job IS NOT NULL, coalesce(r.endpoint, o.endpoint), coalesce(a.status, u.status), coalesce(a.request_id, u.request_id),
+	  coalesce(a.duration_ms, u.duration_ms), coalesce(a.prompt_tokens, u.prompt_tokens), coalesce(a.completion_tokens, u.completion_tokens),
+	  coalesce(a.total_tokens, u.total_tokens), coalesce(a.cached_tokens, u.cached_tokens), coalesce(a.cache_write_tokens, u.cache_write_tokens),
+	  coalesce(a.reasoning_tokens, u.reasoning_tokens), coalesce(a.audio_tokens, u.audio_tokens),
 	  a.type, a.code, a.message, a.body,
 	  w.response, w.assembled, w.finish_reason, w.estimated_prompt, w.estimated
 	FROM ` + jobs + `
 	LEFT JOIN ` + schema + `.inputs i ON i.number = j.input
 	LEFT JOIN ` + schema + `.attempts a ON a.id = j.attempt AND j.state IN ('done', 'failed')
 	LEFT JOIN ` + schema + `.runs r ON r.id = a.run
+	LEFT JOIN ` + schema + `.reused u ON u.job = j.id AND j.attempt = 0
+	LEFT JOIN ` + schema + `.sources o ON o.id = u.source
 	LEFT JOIN ` + schema + `.answers w ON w.job = j.id AND j.state = 'done'
 	WHERE j.position IS NOT NULL ` + order
 }
@@ -168,6 +174,9 @@ func (v *View) Rows(ctx context.Context) iter.Seq2[*Row, error] {
 }
 
 func (v *View) rows(ctx context.Context, yield func(*Row, error) bool) error {
+	if err := v.s.assertText(ctx); err != nil {
+		return err
+	}
 	simulated, err := v.s.simulated(ctx)
 	if err != nil {
 		return err
@@ -221,6 +230,9 @@ func (v *View) rows(ctx context.Context, yield func(*Row, error) bool) error {
 	return nil
 }
 
+// SettingBudget begins the names of the settings that limit what may be spent.
+const SettingBudget = "budget."
+
 // SettingSimulated is the setting that is "true" in a job file whose answers are made up.
 const SettingSimulated = "simulated"
 
@@ -252,7 +264,7 @@ func scanSkipped(rows *sql.Rows) (*skippedRow, error) {
 type rowScan struct {
 	Row                                                                         Row
 	position                                                                    int64
-	file, id, endpoint, request, kind, code, message, finish                    sql.NullString
+	file, id, class, endpoint, request, kind, code, message, finish             sql.NullString
 	status, duration, prompt, completion, total, assembled, estPrompt, estimate sql.NullInt64
 	cached, written, thought, audio                                             sql.NullInt64
 	key, body, carried, errBody, response                                       sql.RawBytes
@@ -261,7 +273,7 @@ type rowScan struct {
 func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 	r := &c.Row
 	if err := rows.Scan(&c.position, &r.ID, &r.State, &c.file, &r.Line, &c.id, &r.Model, &c.key, &c.body, &c.carried, &r.Attempts, &r.PossiblyPaid,
-		&c.endpoint, &c.status, &c.request, &c.duration, &c.prompt, &c.completion, &c.total,
+		&c.class, &r.Reused, &c.endpoint, &c.status, &c.request, &c.duration, &c.prompt, &c.completion, &c.total,
 		&c.cached, &c.written, &c.thought, &c.audio,
 		&c.kind, &c.code, &c.message, &c.errBody,
 		&c.response, &c.assembled, &c.finish, &c.estPrompt, &c.estimate); err != nil {
@@ -269,7 +281,7 @@ func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 	}
 	r.File, r.CustomID, r.HasCustomID = c.file.String, c.id.String, c.id.Valid
 	r.Key, r.Body, r.Carried, r.ErrorBody, r.Response = c.key, c.body, c.carried, c.errBody, c.response
-	r.Endpoint, r.Status, r.RequestID = c.endpoint.String, int(c.status.Int64), c.request.String
+	r.Class, r.Endpoint, r.Status, r.RequestID = c.class.String, c.endpoint.String, int(c.status.Int64), c.request.String
 	r.Latency = time.Duration(c.duration.Int64) * time.Millisecond
 	r.Usage = Usage{Known: c.total.Valid, Prompt: c.prompt.Int64, Completion: c.completion.Int64, Total: c.total.Int64,
 		Cached: c.cached.Int64, CacheWrite: c.written.Int64, Reasoning: c.thought.Int64, Audio: c.audio.Int64}
@@ -288,27 +300,28 @@ func (v *View) Totals(ctx context.Context) ([]UsageTotal, error) {
 		return nil, v.s.explain("read", err)
 	}
 	rows, err := v.tx.QueryContext(ctx, `
-		WITH parts (run, model, jobs, done, failed, pending, attempts, prompt, completion, total, estimated, unknown, wasted, gone, paid) AS (
-		  SELECT coalesce(a.run, (SELECT max(id) FROM runs), 0), j.model,
+		WITH parts (run, model, jobs, done, failed, pending, attempts, prompt, completion, total, estimated, unknown, wasted, gone, paid, reused, spared) AS (
+		  SELECT coalesce(a.run, -u.source, (SELECT max(id) FROM runs), 0), j.model,
 		    count(*), sum(j.state = 'done'), sum(j.state = 'failed'), sum(j.state IN ('pending', 'running')), 0,
 		    sum(iif(j.state = 'done', a.prompt_tokens, 0)), sum(iif(j.state = 'done', a.completion_tokens, 0)),
-		    sum(iif(j.state = 'done', a.total_tokens, 0)), 0, sum(j.state = 'done' AND a.total_tokens IS NULL), 0, 0, 0
-		  FROM jobs j LEFT JOIN attempts a ON a.id = j.attempt
+		    sum(iif(j.state = 'done', a.total_tokens, 0)), 0, sum(j.state = 'done' AND a.total_tokens IS NULL AND u.job IS NULL), 0, 0, 0,
+		    count(u.job), sum(u.total_tokens)
+		  FROM jobs j LEFT JOIN attempts a ON a.id = j.attempt LEFT JOIN reused u ON u.job = j.id
 		  WHERE j.position IS NOT NULL GROUP BY 1, 2
 		  UNION ALL
-		  SELECT a.run, j.model, 0, 0, 0, 0, 0, 0, 0, 0, sum(w.estimated), 0, 0, 0, 0
+		  SELECT a.run, j.model, 0, 0, 0, 0, 0, 0, 0, 0, sum(w.estimated), 0, 0, 0, 0, 0, 0
 		  FROM attempts a JOIN jobs j ON j.id = a.job AND j.attempt = a.id JOIN answers w ON w.job = j.id
 		  WHERE a.total_tokens IS NULL AND a.class = 'done' AND j.position IS NOT NULL GROUP BY 1, 2
 		  UNION ALL
 		  SELECT a.run, j.model, 0, 0, 0, 0, count(*), 0, 0, 0, 0, 0,
 		    sum(iif(j.state = 'done' AND j.attempt = a.id, 0, a.total_tokens)),
 		    sum(iif(j.state = 'done' AND j.attempt = a.id AND j.position IS NULL, a.total_tokens, 0)),
-		    sum(a.class = 'unknown' OR (a.class = 'interrupted' AND a.sent))
+		    sum(a.class = 'unknown' OR (a.class = 'interrupted' AND a.sent)), 0, 0
 		  FROM attempts a JOIN jobs j ON j.id = a.job GROUP BY 1, 2)
-		SELECT coalesce(r.endpoint, ''), model, sum(jobs), sum(done), sum(failed), sum(pending), sum(attempts),
+		SELECT coalesce(r.endpoint, o.endpoint, ''), model, sum(jobs), sum(done), sum(failed), sum(pending), sum(attempts),
 		  coalesce(sum(prompt), 0), coalesce(sum(completion), 0), coalesce(sum(total), 0), coalesce(sum(estimated), 0), sum(unknown),
-		  coalesce(sum(wasted), 0), coalesce(sum(gone), 0), coalesce(sum(paid), 0)
-		FROM parts LEFT JOIN runs r ON r.id = parts.run GROUP BY 1, 2 ORDER BY 1, 2`)
+		  coalesce(sum(wasted), 0), coalesce(sum(gone), 0), coalesce(sum(paid), 0), sum(reused), coalesce(sum(spared), 0)
+		FROM parts LEFT JOIN runs r ON r.id = parts.run LEFT JOIN sources o ON o.id = -parts.run GROUP BY 1, 2 ORDER BY 1, 2`)
 	if err != nil {
 		return nil, v.s.explain("read", err)
 	}
@@ -317,7 +330,7 @@ func (v *View) Totals(ctx context.Context) ([]UsageTotal, error) {
 	for rows.Next() {
 		t := UsageTotal{Simulated: simulated}
 		if err := rows.Scan(&t.Endpoint, &t.Model, &t.Jobs, &t.Done, &t.Failed, &t.Pending, &t.Attempts, &t.Prompt, &t.Completion,
-			&t.Total, &t.Estimated, &t.UsageUnknown, &t.Wasted, &t.Gone, &t.PossiblyPaid); err != nil {
+			&t.Total, &t.Estimated, &t.UsageUnknown, &t.Wasted, &t.Gone, &t.PossiblyPaid, &t.Reused, &t.ReusedTokens); err != nil {
 			return nil, v.s.explain("read", err)
 		}
 		all = append(all, t)

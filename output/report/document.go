@@ -63,6 +63,9 @@ type Jobs struct {
 	Failed  int64 `json:"failed"`
 	Pending int64 `json:"pending"`
 	Running int64 `json:"running"`
+	Reused  int64 `json:"reused,omitempty"` // of Done, answers taken over from other job files, which paid for them
+
+	reusedCut int64 // of Reused, those that are cut short
 }
 
 // Attempts by outcome, those of prompts that are gone from the input among them.

@@ -149,6 +149,19 @@ func (g *gatherer) pending(ctx context.Context, v *store.View, doc *Document) er
 	for _, b := range backlog {
 		g.part(newest, b.Model).part.Jobs.add(store.Pending, b.Jobs)
 	}
+	reused, err := v.Reused(ctx) // no call of this file answered these
+	if err != nil {
+		return err
+	}
+	for _, r := range reused {
+		p := &g.part(r.Endpoint, r.Model).part
+		p.Jobs.add(store.Done, r.Answers)
+		p.Jobs.Reused += r.Answers
+		p.Finish[r.Finish] += r.Answers
+		if r.Finish == finishLength {
+			p.Jobs.reusedCut += r.Answers
+		}
+	}
 	counts, err := v.Counts(ctx)
 	doc.Skipped = counts.Skipped
 	return err

@@ -44,21 +44,27 @@ type card struct {
 
 func (d *Document) cards() []card {
 	t := &d.Total
-	if t.Attempts.All == 0 {
+	if t.Attempts.All == 0 && t.Jobs.Reused == 0 {
 		return nil
 	}
 	failed := card{Name: "failed", Cells: []cell{number("total.jobs.failed", t.Jobs.Failed)},
 		Note: output.Plural(t.Attempts.All-t.Attempts.Done-t.Attempts.Open, "attempt") + " without an answer", Bad: t.Jobs.Failed > 0}
 	used := number("total.spend.billed.tokens", t.Spend.Billed.Tokens)
 	used.Text = compact(t.Spend.Billed.Tokens)
+	answered := card{Name: "answered", Cells: []cell{number("total.jobs.done", t.Jobs.Done)}, Note: "of " + output.Plural(t.Jobs.All, "prompt")}
+	if n := t.Jobs.Reused; n > 0 {
+		answered.Note += ", " + output.Plural(n, "answer") + " of other files"
+	}
 	latency := card{Name: "latency, p50 and p99", Note: "of the answers",
 		Cells: []cell{millis("total.latency_ms.p50", t.Latency.P50), millis("total.latency_ms.p99", t.Latency.P99)}}
 	if t.Latency.P50 == nil {
 		latency.Cells, latency.Note = latency.Cells[:1], "no answers yet"
+		if t.Jobs.Reused > 0 {
+			latency.Note = "no call was answered"
+		}
 	}
 	return []card{
-		{Name: "answered", Cells: []cell{number("total.jobs.done", t.Jobs.Done)}, Note: "of " + output.Plural(t.Jobs.All, "prompt")},
-		failed, d.costCard(),
+		answered, failed, d.costCard(),
 		{Name: "tokens", Cells: []cell{used},
 			Note: compact(t.Tokens.Prompt) + " prompt and " + compact(t.Tokens.Completion) + " completion in the answers"},
 		d.wastedCard(), latency,

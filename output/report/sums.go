@@ -18,6 +18,8 @@ func (p *Part) add(o *Part) {
 	p.Jobs.All += o.Jobs.All
 	p.Jobs.Done += o.Jobs.Done
 	p.Jobs.Failed += o.Jobs.Failed
+	p.Jobs.Reused += o.Jobs.Reused
+	p.Jobs.reusedCut += o.Jobs.reusedCut
 	p.Jobs.Pending += o.Jobs.Pending
 	p.Jobs.Running += o.Jobs.Running
 	for reason, n := range o.Finish {

@@ -19,7 +19,7 @@ func (d *Document) tables() []table {
 func (d *Document) jobsTable() table {
 	t := table{ID: "jobs", Title: "Jobs"}
 	j := d.Total.Jobs
-	t.counts([]string{"prompts", "- answered"}, []string{"total.jobs.all", "total.jobs.done"}, j.All, j.Done)
+	t.counts([]string{"prompts", "- answered", "- - taken over from other files"}, []string{"total.jobs.all", "total.jobs.done", "total.jobs.reused"}, j.All, j.Done, j.Reused)
 	for _, reason := range byCount(d.Total.Finish) {
 		n := cell{Text: output.Count(d.Total.Finish[reason]), Num: true}
 		if knownReason(reason) {
@@ -77,7 +77,7 @@ func (d *Document) spendTable() table {
 	s := &d.Total.Spend
 	names := []string{"billed, as reported", "- for answers", "- - cut short (length)", "- wasted", "- - by jobs that failed", "- - by attempts that were retried",
 		"- for answers no longer in the input", "estimated: answers without usage", "estimated: the same, no longer in the input", "possibly paid and lost, at most"}
-	if silent := d.Total.Finish[finishLength] - s.Truncated.Attempts; s.Truncated.Attempts > 0 && silent > 0 {
+	if silent := d.Total.Finish[finishLength] - d.Total.Jobs.reusedCut - s.Truncated.Attempts; s.Truncated.Attempts > 0 && silent > 0 {
 		names[2] += fmt.Sprintf("; %s more reported no usage", output.Count(silent))
 	}
 	for i, a := range s.amounts() {

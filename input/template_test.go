@@ -1,0 +1,137 @@
+package input
+
+import (
+	"strings"
+	"testing"
+)
+
+const templateRow = `{"text":"Löss 😀","n":12345678901234567890,"one":1,"half":0.50,"big":1e3,"yes":true,"no":null,"tags":["a","b\"",null],` +
+	`"my col":"x","turn":{"role":"user","content":"hi","n":1.0},"list":[{"a":1},{"a":2}],"empty":"","prompt":"own","temperature":"hot","Model":1,"custom_id":"c"}`
+
+func TestTemplates(t *testing.T) {
+	for text, want := range map[string]string{
+		`{{.text}}`:                                                                    "Löss 😀",
+		`{{.n}} {{.half}} {{.big}} {{.one}}`:                                           "12345678901234567890 0.50 1e3 1",
+		`{{index . "my col"}}`:                                                         "x",
+		`{{.turn.role}}: {{.turn.content}}`:                                            "user: hi",
+		`{{range .list}}{{.a}};{{end}}`:                                                "1;2;",
+		`{{range $i, $e := .list}}{{$i}}={{$e.a}} {{end}}`:                             "0=1 1=2 ",
+		`{{(index .list 1).a}} {{index .list 0 "a"}}`:                                  "2 1",
+		`{{.turn}} {{.list}}`:                                                          `{"content":"hi","n":1.0,"role":"user"} [{"a":1},{"a":2}]`,
+		`{{json .tags}} {{json .text}} {{json .no}}`:                                   `["a","b\"",null] "Löss 😀" null`,
+		`{{.text | upper | truncate 3}}`:                                               "LÖS",
+		`{{lower "ABC"}}{{trim "  x "}}{{truncate 9 "short"}}`:                         "abcxshort",
+		`{{slice .tags 0 2 | json}}`:                                                   `["a","b\""]`,
+		`{{join ", " .list}}`:                                                          `{"a":1}, {"a":2}`,
+		`{{replace "s" "z" .text}}`:                                                    "Lözz 😀",
+		`{{if contains "ös" .text}}yes{{end}}{{if startsWith "x" .text}}no{{end}}`:     "yes",
+		`{{if .no}}1{{else}}0{{end}}{{if .empty}}1{{else}}0{{end}}{{if .yes}}1{{end}}`: "001",
+		`{{default "d" .nothing}} {{.nothing | default "e"}} {{default "f" .a.b.c}} {{.no | default "g"}} {{.empty | default "h"}}`:                     "d e f g h",
+		`{{default "d" (index . "no such")}} {{index . "x" "y" | default 7}} {{default "k" $.nothing}}{{with .turn}}{{default "l" .x}}{{$.one}}{{end}}`: "d 7 kl1",
+		`{{.text | default "d"}} {{default 0 .one}} {{default "z" (.turn.role)}} {{(default "q" .turn.x) | upper}}`:                                     "Löss 😀 1 user Q",
+		`{{if gt (number .half) 0.4}}more{{end}} {{if eq .one 1}}one{{end}} {{len .list}}`:                                                              "more one 2",
+		`{{.prompt}} {{.temperature}} {{.Model}} {{.custom_id}}`:                                                                                        "own hot 1 c",
+		`{{define "t"}}<{{.a}}>{{end}}{{range .list}}{{template "t" .}}{{end}}`:                                                                         "<1><2>",
+		`{{printf "%s-%s" .text "x"}} {{print 1 2}} {{html "<"}} {{urlquery "a b"}}`:                                                                    "Löss 😀-x 1 2 &lt; a+b",
+		`{{.text}}{{/* nothing */ -}} {{- " x" -}} `:                                                                                                    "Löss 😀 x",
+	} {
+		good, bad, err := readFile(t, "p.jsonl", []byte(templateRow), templated(t, text))
+		if len(good) != 1 || err != nil {
+			t.Errorf("%s: %v %v", text, bad, err)
+			continue
+		}
+		p := good[0]
+		if got := `{"model":"m","messages":[{"role":"user","content":` + string(quoted([]byte(want))) + `}]}`; string(p.Body) != got {
+			t.Errorf("%s\n got %s\nwant %s", text, p.Body, got)
+		}
+		if p.CustomID != "c" || strings.Replace(templateRow, `,"custom_id":"c"`, "", 1) != string(p.Carried) {
+			t.Errorf("%s: carried %s", p.CustomID, p.Carried)
+		}
+	}
+}
+
+func TestTemplateErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		`{{.nothing}}`:                "nothing: is missing, and --prompt:1 uses it",
+		"\n{{.turn.rolle}}":           "rolle: is missing, and --prompt:2 uses it",
+		`{{index . "my cool"}}`:       "my cool: is missing, and --prompt:1 uses it",
+		`{{if .nothing}}x{{end}}`:     "nothing: is missing, and --prompt:1 uses it",
+		`{{range .nothing}}x{{end}}`:  "nothing: is missing, and --prompt:1 uses it",
+		`{{upper .nothing}}`:          "nothing: is missing, and --prompt:1 uses it",
+		`{{.no}}`:                     "no: is null, and --prompt:1 uses it",
+		`{{upper .no}}`:               "upper .no: is null, and --prompt:1 uses it",
+		`{{print .no}}`:               "print .no: is null, and --prompt:1 uses it",
+		`{{range .tags}}{{.}}{{end}}`: ".: is null, and --prompt:1 uses it",
+		`{{number .text}}`:            "--prompt:1: number .text: is no number",
+		`{{index .list 2}}`:           "--prompt:1: index .list 2: no element of that place among 2",
+		`{{.text.x}}`:                 "--prompt:1: .text.x: can't evaluate field x in type interface {}",
+		`{{.empty}}`:                  "the template makes an empty prompt of the row",
+		`{{range 9999999}}{{end}}`:    "--prompt:1: the template goes on and on",
+		`{{$s := "xxxxxxxxxxxxxxxx"}}{{range 99}}{{$s = print $s $s}}{{end}}`:                                                  "--prompt:1: the template makes more than 16 MiB",
+		`{{$s := "&&&&&&&&&&&&&&&&"}}{{range 99}}{{$s = html $s $s}}{{end}}`:                                                   "--prompt:1: the template makes more than 16 MiB",
+		`{{$s := "aaaaaaaaaaaaaaaa"}}{{range 99}}{{$s = replace "a" $s $s}}{{end}}`:                                            "--prompt:1: the template makes more than 16 MiB",
+		`{{range 999999}}{{printf "%99s" "x"}}{{end}}`:                                                                         "--prompt: the template makes more than 16 MiB",
+		`{{define "a"}}{{range 9999}}{{template "b"}}{{end}}{{end}}{{define "b"}}{{range 9999}}{{end}}{{end}}{{template "a"}}`: "--prompt:1: the template goes on and on",
+	} {
+		_, bad, err := readFile(t, "p.jsonl", []byte(templateRow), templated(t, text))
+		if len(bad) != 1 || bad[0].Error() != "p.jsonl:1: "+want {
+			t.Errorf("%s\n got %v %v\nwant %s", text, bad, err, want)
+			continue
+		}
+		if strings.Contains(bad[0].Error()+bad[0].Hint, "Löss") {
+			t.Errorf("%s: the error shows the row", text)
+		}
+	}
+	for text, want := range map[string]string{
+		"a\n{{.x":          "p.tmpl:2: unclosed action",
+		`{{env "HOME"}}`:   `p.tmpl:1: function "env" not defined`,
+		`{{readFile "x"}}`: `p.tmpl:1: function "readFile" not defined`,
+		"":                 "p.tmpl: it is empty",
+		"\xff":             "p.tmpl: byte 1 is not UTF-8",
+		`{{define "a"}}{{template "b"}}{{end}}{{define "b"}}{{if .x}}{{template "a"}}{{end}}{{end}}x`: `p.tmpl: the template "a" calls itself`,
+	} {
+		if _, err := ParseTemplate("p.tmpl", text); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// A system message is made by a template, too, and a row for which it is empty has none.
+func TestSystemTemplate(t *testing.T) {
+	opt := templated(t, "{{.text}}")
+	opt.System, _ = ParseTemplate("--system", `{{with .lang | default ""}}Answer in {{.}}.{{end}}`)
+	opt.Defaults.Fields = append(opt.Defaults.Fields, Field{"max_tokens", []byte("5")})
+	good, bad, _ := readFile(t, "p.jsonl", []byte(`{"text":"a","lang":"fr","max_tokens":7}`+"\n"+`{"text":"b"}`), opt)
+	want := []string{
+		`{"model":"m","messages":[{"role":"system","content":"Answer in fr."},{"role":"user","content":"a"}],"max_tokens":5}`,
+		`{"model":"m","messages":[{"role":"user","content":"b"}],"max_tokens":5}`,
+	}
+	if got := bodies(good); len(got) != 2 || got[0] != want[0] || got[1] != want[1] || good[0].MaxTokens != 5 {
+		t.Errorf("%s %v", got, bad)
+	}
+}
+
+// Whatever a template and a row are: no panic, and a prompt or an error.
+func FuzzTemplate(f *testing.F) {
+	for _, text := range []string{`{{.text}}`, `{{default "x" .a.b | printf "%v"}}`, `{{range $k, $v := .}}{{$k}}{{json $v}}{{end}}`, `{{with index . "a"}}{{lookup . 1}}{{end}}`, `{{slice .text 1 2}}{{len .}}{{_step}}`} {
+		f.Add(text, `{"text":"x","a":[1,null,{"b":"\ud800"}]}`)
+	}
+	f.Fuzz(func(t *testing.T, text, row string) {
+		tmpl, err := ParseTemplate("--prompt", text)
+		if err != nil {
+			return
+		}
+		opt := fill("", "model", `"m"`)
+		opt.Prompt, opt.Layout.Format = tmpl, JSONL
+		r := NewReader("p", strings.NewReader(row), opt)
+		defer r.Close()
+		for {
+			p, err := r.Next()
+			if err == nil {
+				wellMade(t, p)
+			} else if _, bad := err.(*LineError); !bad {
+				return
+			}
+		}
+	})
+}
