@@ -59,7 +59,7 @@ var errUndo = errors.New("dry run")
 // changed. Jobs that were imported before are found again by their request, so answers stay with their prompts however
 // the lines moved:
 //
-//   - the same custom_id and key, answered ones first, then in order of occurrence;
+//   - the same custom_id and key, what Retry put into the input and then answered ones first, then in order of occurrence;
 //   - then the same key under a custom_id that is no longer in the input.
 //
 // A job whose request Retry changed is found by its line's own request, else by what is sent instead; one that was replaced is not
@@ -312,7 +312,9 @@ func (imp *Importer) settle() (Changes, error) {
 
 // The rounds of Import: lines and jobs of one group are numbered alike and paired by that number.
 const (
-	jobOrder = "ORDER BY (state = 'done') DESC, position IS NULL, position, id"
+	// Answered ones first, but before them those in the input that retry put there: who sent a line again wants no older answer.
+	jobOrder = `ORDER BY position IS NOT NULL AND id IN (SELECT replaced FROM jobs WHERE replaced IS NOT NULL) DESC, (state = 'done') DESC,
+	  position IS NULL, position, id`
 
 	// A job whose request was changed is found by the line that it came from, and then by one that says what is sent.
 	lineKey = "coalesce(origin, key)"
