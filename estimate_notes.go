@@ -96,7 +96,7 @@ func (e *estimate) priceNotes(add func(about, text string, args ...any)) {
 	case !priced:
 		add("price", hint)
 		return
-	case e.money.prices.Of(e.endpointName(), "") == p: // one for all
+	case p != nil && e.money.prices.Of(e.endpointName(), "") == p: // one for all
 		add("price", "%s", describePrice(p))
 		return
 	}

@@ -279,8 +279,11 @@ func sayCost(t *terminal, rep output.Report) {
 	if c.Estimated.Money > 0 {
 		text += fmt.Sprintf(", and about %s that was not reported", amount(c.Estimated))
 	}
-	if c.Lost.Money > 0 || !c.Lost.Known() {
-		text += fmt.Sprintf(", and up to %s for calls with an unknown outcome", amount(c.Lost))
+	switch lost := c.Lost; {
+	case lost.Money > 0 && lost.Known():
+		text += fmt.Sprintf(", and up to %s for calls with an unknown outcome", lost.Money.Dollars())
+	case !lost.Known():
+		text += ", and possibly more for calls with an unknown outcome, which nothing bounds"
 	}
 	t.say("", nil, "%s", text)
 }
