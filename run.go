@@ -85,7 +85,7 @@ func runCommand(c *command) *cli.Command {
 
 		yes(sims, "simulate", "answer with the practice server in this process: no key, nothing spent, made-up answers"),
 		str(sims, "fault", "with --simulate: shares of calls that go wrong, as in `429=5%,cut=1%` (batch simulate --help lists them)"),
-		&cli.Uint64Flag{Name: "seed", Usage: "with --simulate: decides answers and faults", Category: sims},
+		&cli.Uint64Flag{Name: "sim-seed", Usage: "with --simulate: decides answers and faults", Category: sims},
 		&cli.DurationFlag{Name: "latency", Usage: "with --simulate: how long an answer takes", Value: 50 * time.Millisecond, Category: sims},
 	}
 	return &cli.Command{
@@ -198,7 +198,7 @@ func (cfg *runConfig) validate(ctx *cli.Context) error {
 	if cfg.maxBytes < 1 {
 		return usage(fmt.Errorf("--max-response %d: it must be at least 1", cfg.maxBytes), "leave it off for 64 MiB")
 	}
-	for _, flag := range []string{"fault", "seed", "latency"} {
+	for _, flag := range []string{"fault", "sim-seed", "latency"} {
 		if ctx.IsSet(flag) && !cfg.simulate {
 			return usage(fmt.Errorf("--%s goes with --simulate", flag), "a practice server of its own port is started by batch simulate")
 		}

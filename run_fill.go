@@ -18,7 +18,7 @@ import (
 var fillFlags = slices.Concat(fieldFlags, rowFlags)
 
 // fieldFlags are those that fill in request fields, in the order in which they are put into a body.
-var fieldFlags = []string{"model", "temperature", "top-p", "max-tokens", "stop", "presence-penalty", "frequency-penalty", "user", "stream", "system"}
+var fieldFlags = []string{"model", "temperature", "top-p", "max-tokens", "stop", "presence-penalty", "frequency-penalty", "user", "seed", "stream", "system"}
 
 func fillInFlags() []cli.Flag {
 	const category = "Requests: what the lines do not say themselves"
@@ -35,6 +35,7 @@ func fillInFlags() []cli.Flag {
 		str("presence-penalty", "`-2..2`"),
 		str("frequency-penalty", "`-2..2`"),
 		str("user", "end-user `ID` for the provider's abuse detection"),
+		str("seed", "the `NUMBER` that random choices begin with, where the endpoint has that; with --samples one more for each"),
 		&cli.BoolFlag{Name: "stream", Usage: "have the answers streamed", Category: category},
 	}...)
 }

@@ -383,7 +383,7 @@ func readLines(ctx context.Context, r *input.Reader, groups chan<- []line) error
 func (imp *importer) add(l *line, name string, table *store.Importer) error {
 	if l.bad == nil {
 		p := &l.prompt
-		return table.Add(store.Job{Line: p.Line, CustomID: p.CustomID, HasCustomID: p.HasCustomID, Model: p.Model,
+		return table.Add(store.Job{Line: p.Line, CustomID: p.CustomID, HasCustomID: p.HasCustomID, Sample: p.Sample, Model: p.Model,
 			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens, MaxTokens: p.MaxTokens})
 	}
 	imp.note(badLine{File: name, Line: l.bad.Line, Field: l.bad.Field, Problem: l.bad.Problem, Hint: l.bad.Hint})
@@ -460,6 +460,7 @@ func (d *drain) explainBrake(brake *store.BrakeError) error {
 // sayImport tells what the input changed, and what of it is used otherwise than its author may think.
 func (d *drain) sayImport(c store.Changes, imp *importer) {
 	prompts := imp.prompts()
+	what := plural(int64(prompts), "prompt")
 	used := map[string]int{}
 	var carried []string
 	for _, s := range imp.stats {
@@ -473,10 +474,14 @@ func (d *drain) sayImport(c store.Changes, imp *importer) {
 		}
 	}
 	e := event{"prompts": prompts, "new": c.New, "changed": c.Changed, "kept": c.Kept, "gone": c.Gone, "bad": imp.badCount}
+	if n := imp.reading.Samples; n > 1 {
+		what += fmt.Sprintf(" x %s samples", count(int64(n)))
+		e["samples"] = n
+	}
 	if c.Kept+c.Changed+c.Gone > 0 {
-		d.term.say("import", e, "%s: %s new, %s changed, %s kept, %s gone", plural(int64(prompts), "prompt"), count(c.New), count(c.Changed), count(c.Kept), count(c.Gone))
+		d.term.say("import", e, "%s: %s new, %s changed, %s kept, %s gone", what, count(c.New), count(c.Changed), count(c.Kept), count(c.Gone))
 	} else {
-		d.term.say("import", e, "%s read", plural(int64(prompts), "prompt"))
+		d.term.say("import", e, "%s read", what)
 	}
 	for _, flag := range fieldFlags {
 		name := strings.ReplaceAll(flag, "-", "_")

@@ -115,6 +115,7 @@ func (c *columns) settle() {
 	optional("tools")
 	optional("functions")
 	optional("parallel_tool_calls")
+	optional("sample")
 	optional("reused")
 	optional("reused_tokens")
 	optional("simulated")

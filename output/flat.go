@@ -27,8 +27,8 @@ var (
 	errorColumns = []string{"line", "custom_id", "prompt", "status", "type", "code", "message", "request_id", "attempts",
 		"possibly_paid"}
 
-	resultNames = set(resultColumns, "file", "simulated", "choices", "message")
-	errorNames  = set(errorColumns, "file", "simulated")
+	resultNames = set(resultColumns, "file", "sample", "simulated", "choices", "message")
+	errorNames  = set(errorColumns, "file", "sample", "simulated")
 )
 
 func set(names []string, more ...string) map[string]bool {
@@ -127,6 +127,9 @@ func (s *flat) head(rec *record, row *store.Row, req request) error {
 		rec.quoted("custom_id", row.CustomID)
 	} else {
 		rec.add("custom_id", null)
+	}
+	if row.Sample > 0 {
+		rec.int("sample", int64(row.Sample))
 	}
 	prompt, err := s.text(&rec.scratch, req.lastUser)
 	if err != nil {

@@ -63,14 +63,17 @@ func (s *openai) head(rec *record, row *store.Row) {
 	b := append(rec.scratch, `"batch_req_`...)
 	rec.scratch = append(hex.AppendEncode(b, id), '"')
 	rec.add("id", rec.scratch[start:])
-	switch {
-	case row.HasCustomID:
-		rec.quoted("custom_id", row.CustomID)
-	case s.opt.ShowFile:
-		rec.quoted("custom_id", row.File+":"+strconv.Itoa(row.Line))
-	default:
-		rec.quoted("custom_id", "line-"+strconv.Itoa(row.Line))
+	place := "line-" + strconv.Itoa(row.Line)
+	if s.opt.ShowFile {
+		place = row.File + ":" + strconv.Itoa(row.Line)
 	}
+	if row.Sample > 0 {
+		place += "#" + strconv.Itoa(row.Sample)
+	}
+	if row.HasCustomID {
+		place = row.CustomID
+	}
+	rec.quoted("custom_id", place)
 }
 
 func (s *openai) response(rec *record, row *store.Row, body []byte) {

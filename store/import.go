@@ -141,7 +141,7 @@ func bound(maxTokens int64) any {
 	return maxTokens
 }
 
-const importColumns = "position, input, line, tokens, max_tokens, model, custom_id, key, carried, body"
+const importColumns = "position, input, line, tokens, max_tokens, model, custom_id, sample, key, carried, body"
 
 func (imp *Importer) begin() error {
 	var any bool
@@ -157,7 +157,7 @@ func (imp *Importer) begin() error {
 		script += `
 			CREATE TEMP TABLE IF NOT EXISTS incoming (
 			  position INTEGER PRIMARY KEY, input INTEGER, line INTEGER, tokens INTEGER, max_tokens INTEGER,
-			  model TEXT, custom_id TEXT, key BLOB, carried BLOB, body BLOB, job INTEGER
+			  model TEXT, custom_id TEXT, sample INTEGER, key BLOB, carried BLOB, body BLOB, job INTEGER
 			) STRICT;
 			DELETE FROM temp.incoming;`
 	}
@@ -177,12 +177,15 @@ func (imp *Importer) EndFile(in Input) error {
 // Add takes a good line.
 func (imp *Importer) Add(j Job) error {
 	imp.position++
-	var id any
+	var id, sample any
 	if j.HasCustomID {
 		id = j.CustomID
 		imp.ids = true
 	}
-	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, bound(j.MaxTokens), j.Model, id, j.Key[:], nullable(j.Carried), j.Body)
+	if j.Sample > 0 {
+		sample = j.Sample
+	}
+	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, bound(j.MaxTokens), j.Model, id, sample, j.Key[:], nullable(j.Carried), j.Body)
 	imp.bytes += len(j.Body) + len(j.Carried)
 	if imp.rows++; imp.rows < importGroup && imp.bytes < importBytes {
 		return nil
@@ -201,7 +204,7 @@ func (imp *Importer) flush() error {
 	if imp.rows == 0 {
 		return nil
 	}
-	tuple := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), "
+	tuple := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), "
 	query := "INSERT INTO " + imp.table + " (" + importColumns + ") VALUES " +
 		strings.TrimSuffix(strings.Repeat(tuple, imp.rows), ", ")
 	err := imp.s.exec(imp.ctx, query, imp.args...)
@@ -217,7 +220,8 @@ type Duplicate struct {
 	FirstLine, ThisLine int
 }
 
-// Duplicates names the lines whose custom_id an earlier line of the input bears: at most limit of them, and their number.
+// Duplicates names the lines whose custom_id an earlier line of the input bears: at most limit of them, and their number. The first
+// job of a line speaks for all of them: no two lines of different custom_ids have a job under the same one.
 func (imp *Importer) Duplicates(limit int) ([]Duplicate, int, error) {
 	if err := imp.flush(); err != nil || !imp.ids {
 		return nil, 0, err
@@ -225,8 +229,8 @@ func (imp *Importer) Duplicates(limit int) ([]Duplicate, int, error) {
 	rows, err := imp.s.conn.QueryContext(imp.ctx, `
 		WITH twice AS (
 		  SELECT custom_id, min(position) AS first FROM `+imp.table+`
-		  WHERE custom_id IS NOT NULL GROUP BY custom_id HAVING count(*) > 1)
-		SELECT t.custom_id, f.input, f.line, d.input, d.line
+		  WHERE custom_id IS NOT NULL AND coalesce(sample, 1) = 1 GROUP BY custom_id HAVING count(*) > 1)
+		SELECT `+ownID("d")+`, f.input, f.line, d.input, d.line
 		FROM `+imp.table+` d
 		JOIN twice t ON t.custom_id = d.custom_id AND d.position > t.first
 		JOIN `+imp.table+` f ON f.position = t.first
@@ -259,15 +263,20 @@ func (imp *Importer) SkipDuplicates() error {
 	}
 	_, err := imp.s.conn.ExecContext(imp.ctx, `
 		INSERT INTO skipped (position, input, line, custom_id, message)
-		SELECT d.position, d.input, d.line, d.custom_id, 'custom_id: is already used at ' || i.path || ':' || f.line
+		SELECT d.position, d.input, d.line, `+ownID("d")+`, 'custom_id: is already used at ' || i.path || ':' || f.line
 		FROM `+imp.table+` d
 		JOIN (SELECT custom_id, min(position) AS first FROM `+imp.table+`
-		      WHERE custom_id IS NOT NULL GROUP BY custom_id HAVING count(*) > 1) t
+		      WHERE custom_id IS NOT NULL AND coalesce(sample, 1) = 1 GROUP BY custom_id HAVING count(*) > 1) t
 		  ON t.custom_id = d.custom_id AND d.position > t.first
 		JOIN `+imp.table+` f ON f.position = t.first
 		JOIN inputs i ON i.number = f.input;
-		DELETE FROM `+imp.table+` WHERE position IN (SELECT position FROM skipped)`)
+		DELETE FROM `+imp.table+` WHERE position - coalesce(sample - 1, 0) IN (SELECT position FROM skipped)`)
 	return err
+}
+
+// ownID is the custom_id of the line whose first job is table: without the #1 of that.
+func ownID(table string) string {
+	return fmt.Sprintf("iif(%[1]s.sample IS NULL, %[1]s.custom_id, substr(%[1]s.custom_id, 1, length(%[1]s.custom_id) - 2))", table)
 }
 
 // settle gives every line its job.
@@ -334,7 +343,7 @@ const (
 	// idempotency key is made of them. One whose request retry changed keeps that.
 	takeOver = `
 		UPDATE jobs SET position = NULL WHERE position IS NOT NULL;
-		UPDATE jobs SET position = n.position, input = n.input, line = n.line, custom_id = n.custom_id, carried = n.carried,
+		UPDATE jobs SET position = n.position, input = n.input, line = n.line, custom_id = n.custom_id, sample = n.sample, carried = n.carried,
 		  tokens = n.tokens, max_tokens = iif(jobs.origin IS NULL, n.max_tokens, jobs.max_tokens),
 		  body = iif(jobs.attempts = 0 AND jobs.origin IS NULL, n.body, jobs.body)
 		FROM temp.incoming n WHERE n.job = jobs.id;
@@ -347,7 +356,7 @@ const (
 func match(round, key string) string { return strings.ReplaceAll(round, "KEY", key) }
 
 // count says what takeOver is about to do. A changed line is a new one that stands where a gone one stood: under the
-// same custom_id, or without one on the same line.
+// same custom_id, or without one on the same line, as the same sample of it.
 func (imp *Importer) count() (Changes, error) {
 	var c Changes
 	err := imp.s.conn.QueryRowContext(imp.ctx, `
@@ -361,6 +370,7 @@ func (imp *Importer) count() (Changes, error) {
 		   WHERE n.job IS NULL AND g.position IS NOT NULL AND g.id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL))
 		  +
 		  (SELECT count(*) FROM temp.incoming n JOIN jobs g ON g.input = n.input AND g.line = n.line
+		   AND coalesce(g.sample, 1) = coalesce(n.sample, 1)
 		   WHERE n.job IS NULL AND n.custom_id IS NULL AND g.custom_id IS NULL
 		     AND g.position IS NOT NULL AND g.id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL))`).
 		Scan(&c.New, &c.Kept, &c.Gone, &c.AnsweredGone, &c.Answered, &c.Changed)

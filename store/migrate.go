@@ -20,8 +20,10 @@ var migrations = []string{
 	ALTER TABLE limits RENAME TO limits_1;` + tables("waits", "prices", "limits") + `
 	INSERT INTO limits (endpoint, not_before) SELECT endpoint, not_before FROM limits_1;
 	DROP TABLE limits_1;`,
-	`ALTER TABLE jobs ADD COLUMN origin BLOB CHECK (length(origin) = 32);
-	ALTER TABLE jobs ADD COLUMN replaced INTEGER CHECK (replaced IS NULL OR position IS NULL);` + tables("sources", "reused"),
+	`ALTER TABLE jobs ADD COLUMN invalid INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE jobs ADD COLUMN origin BLOB CHECK (length(origin) = 32);
+	ALTER TABLE jobs ADD COLUMN replaced INTEGER CHECK (replaced IS NULL OR position IS NULL);
+	ALTER TABLE jobs ADD COLUMN sample INTEGER;` + tables("sources", "reused"),
 }
 
 // tables are the statements of the schema that make these tables. A step may use it until the schema of one of them changes.

@@ -79,11 +79,13 @@ CREATE TABLE jobs (
   used       INTEGER NOT NULL DEFAULT 0,   -- attempts used up since the job was last put back
   timeouts   INTEGER NOT NULL DEFAULT 0,
   limited    INTEGER NOT NULL DEFAULT 0,   -- rate limit episodes met
+  invalid    INTEGER NOT NULL DEFAULT 0,   -- answers that were no good, since the job was last put back
   generation INTEGER NOT NULL DEFAULT 0,   -- of its idempotency key
   tokens     INTEGER NOT NULL,             -- estimated prompt tokens
   max_tokens INTEGER,                      -- the most that the request allows for its answer; NULL when it says nothing
   model      TEXT NOT NULL,
   custom_id  TEXT,
+  sample     INTEGER,                      -- which job of its line, from 1; NULL where a line is one job
   key        BLOB NOT NULL CHECK (length(key) = 32),
   origin     BLOB CHECK (length(origin) = 32), -- key of its line, where retry changed the request; the line finds it by either
   replaced   INTEGER CHECK (replaced IS NULL OR position IS NULL), -- the job that retry put in its place; no line finds it again
@@ -116,7 +118,7 @@ CREATE TABLE attempts (
   cache_write_tokens INTEGER,
   reasoning_tokens   INTEGER,              -- a part of what is not prompt
   audio_tokens       INTEGER,
-  body              BLOB,                  -- what came instead of an answer, its first 64 KiB
+  body              BLOB,                  -- what came instead of an answer, its first 64 KiB; the whole of an answer that was no good
   CHECK ((class IS NULL) = (duration_ms IS NULL))
 ) STRICT;
 

@@ -25,6 +25,7 @@ type Job struct {
 	Line        int // of the file that File began
 	CustomID    string
 	HasCustomID bool
+	Sample      int    // which job of its line, from 1, custom_id#1 and so on; 0 where a line is one job
 	Model       string // requested model
 	Key         [32]byte
 	Body        []byte
@@ -59,6 +60,7 @@ type Row struct {
 	Line        int
 	CustomID    string
 	HasCustomID bool
+	Sample      int    // which job of its line, from 1; 0 where a line is one job
 	Model       string // requested
 	Key         []byte // of the request
 	Body        []byte // as stored: byte for byte what is sent
