@@ -16,11 +16,7 @@ func (r *Reader) maxTokens() int64 { return MaxTokens(r.sent) }
 // MaxTokens is the bound that a request sets for its answer, 0 for none. sent gives a field of it, nil for one that it has not, or that
 // is null.
 func MaxTokens(sent func(name string) jsontext.Value) int64 {
-	limit := sent("max_completion_tokens")
-	if limit == nil {
-		limit = sent("max_tokens")
-	}
-	bound, choices := positive(limit), int64(1)
+	bound, choices := perChoice(sent), int64(1)
 	if n := sent("n"); n != nil {
 		choices = positive(n) // of an n that is no number of choices nobody knows what a server makes: no bound
 	}
@@ -28,6 +24,23 @@ func MaxTokens(sent func(name string) jsontext.Value) int64 {
 		return 0
 	}
 	return bound * choices
+}
+
+// perChoice is the bound of a single choice, which is what must find room behind the prompt; 0 for none.
+func perChoice(sent func(name string) jsontext.Value) int64 {
+	limit := sent("max_completion_tokens")
+	if limit == nil {
+		limit = sent("max_tokens")
+	}
+	return positive(limit)
+}
+
+// boundField names the field that bounds the answer.
+func (r *Reader) boundField() string {
+	if r.sent("max_completion_tokens") != nil {
+		return "max_completion_tokens"
+	}
+	return "max_tokens"
 }
 
 // sent gives the value of a field of the request that was put together last, of the line or a fill-in; nil without one, and for
