@@ -75,6 +75,7 @@ func runCommand(c *command) *cli.Command {
 		&cli.DurationFlag{Name: "max-wait", Usage: "longest wait for a rate limit or a provider that is down", Value: 10 * time.Minute, Category: pool},
 		&cli.DurationFlag{Name: "grace", Usage: "how long calls in flight are waited for after Ctrl-C", DefaultText: "--timeout", Category: pool},
 		&cli.IntFlag{Name: "limit", Usage: "send at most `N` prompts, then stop (exit 4)", DefaultText: "none", Category: pool},
+		&cli.IntFlag{Name: "max-invalid", Usage: "how often a prompt is asked again whose answer does not fit --json-schema; each try is paid", Value: 2, Category: pool},
 		yes(pool, "keep-going", "do not stop after 20 equal failures in a row"),
 
 		str("Files", "db", "job `FILE` (default: named after the input)"),
@@ -144,7 +145,7 @@ func readRunConfig(ctx *cli.Context) (runConfig, error) {
 		pool: runner.Options{
 			Concurrency: ctx.Int("concurrency"), Limit: ctx.Int("limit"), RPM: ctx.Float64("rpm"), TPM: ctx.Float64("tpm"),
 			MaxAttempts: ctx.Int("max-attempts"), MaxWait: ctx.Duration("max-wait"), Grace: ctx.Duration("grace"),
-			KeepGoing: ctx.Bool("keep-going"),
+			KeepGoing: ctx.Bool("keep-going"), MaxInvalid: ctx.Int("max-invalid"),
 		},
 		dryRun: ctx.Bool("dry-run"), skipBad: ctx.Bool("skip-invalid"), accept: ctx.Bool("accept-changes"),
 	}
@@ -181,6 +182,9 @@ func (cfg *runConfig) validate(ctx *cli.Context) error {
 		if ctx.Int(flag) < 1 {
 			return usage(fmt.Errorf("--%s %d: it must be at least 1", flag, ctx.Int(flag)), "leave it off for the default")
 		}
+	}
+	if cfg.pool.MaxInvalid < 0 {
+		return usage(fmt.Errorf("--max-invalid %d: it must be at least 0", cfg.pool.MaxInvalid), "0 asks each prompt once")
 	}
 	for _, flag := range []string{"rpm", "tpm"} {
 		if v := ctx.Float64(flag); ctx.IsSet(flag) && !(v > 0 && v < 1e12) {

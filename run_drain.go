@@ -164,6 +164,13 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 	opt := d.cfg.pool
 	opt.Endpoint, opt.AllowSimulated, opt.Budget = d.endpointName(), d.simulated, d.budget()
 	var err error
+	if schema := d.fills["json-schema"]; schema != "" {
+		form, err := compileSchema(schema)
+		if err != nil {
+			return runner.Summary{}, fmt.Errorf("--json-schema, as the job file keeps it: %w", err)
+		}
+		opt.Check = form.check
+	}
 	if opt.NotBefore, err = d.store.NotBefore(ctx, opt.Endpoint); err != nil {
 		return runner.Summary{}, err
 	}
@@ -432,6 +439,9 @@ func (d *drain) explainStop(s *runner.Stop) (reason, hint string) {
 		return "the budget is reached: " + said, "raise it to go on; nothing was marked failed"
 	case runner.KeyReused:
 		return "the API holds another request under one of our idempotency keys: " + said, "this should not happen; please report it, with the version of batch; nothing was marked failed"
+	case runner.InvalidAnswers:
+		return "20 answers in a row were no good: " + said,
+			"each of them is paid: look at --json-schema and the prompt, then go on; the failed ones: batch retry " + shellQuote(d.cfg.db) + "; --keep-going does not stop"
 	case runner.SameFailure:
 		return fmt.Sprintf("20 answers in a row were the same failure, status %d: %s", s.Status, said),
 			"mend what the prompts share (--model, a parameter) and go on; those prompts are pending again; --keep-going fails them instead"

@@ -483,8 +483,11 @@ func (d *drain) sayImport(c store.Changes, imp *importer) {
 	} else {
 		d.term.say("import", e, "%s read", what)
 	}
-	for _, flag := range fieldFlags {
+	for _, flag := range append(slices.Clone(fieldFlags), "json-schema") {
 		name := strings.ReplaceAll(flag, "-", "_")
+		if flag == "json-schema" {
+			name = "response_format"
+		}
 		if n, set := used[name]; set && n == 0 {
 			d.term.warn("fill", event{"flag": "--" + flag, "used": n, "prompts": prompts}, "--%s is used for 0 of %s", flag, plural(int64(prompts), "line"))
 		}

@@ -161,6 +161,9 @@ func (f fillIns) reading() (input.Options, error) {
 		json.Unmarshal([]byte(f[flag]), &s) // our own quoting; nothing for a flag that is not given
 		return s
 	}
+	if f["response-format"] != "" && f["json-schema"] == "" {
+		return input.Options{}, usage(errors.New("--response-format goes with --json-schema"), "a line may have a response_format of its own")
+	}
 	opt := input.Options{Defaults: f.defaults(), ImageColumn: text("image-column")}
 	opt.Samples, _ = strconv.Atoi(f["samples"])
 	opt.Layout.Format = input.Format(text("input-format"))

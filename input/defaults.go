@@ -37,7 +37,7 @@ func (d Defaults) Check() error {
 	for i, f := range d.Fields {
 		same := func(o Field) bool { return o.Name == f.Name }
 		switch {
-		case !chat.IsField(f.Name) && f.Name != seedField || f.Name == "messages":
+		case !chat.IsField(f.Name) && f.Name != seedField && f.Name != "response_format" || f.Name == "messages":
 			return &chat.FieldError{Field: shownKey(f.Name), Problem: "is not a field that can be filled in"}
 		case slices.ContainsFunc(d.Fields[:i], same):
 			return &chat.FieldError{Field: f.Name, Problem: "is given twice"}

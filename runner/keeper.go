@@ -175,7 +175,7 @@ func (k *keeper) pause() *store.Pause {
 func (k *keeper) saved() {
 	k.count(k.unsaved)
 	for i := range k.unsaved {
-		k.bytes -= int64(len(k.unsaved[i].Response))
+		k.bytes -= held(&k.unsaved[i])
 		k.unsaved[i] = store.Outcome{}
 	}
 	k.unsaved = k.unsaved[:0]
@@ -282,7 +282,10 @@ func (k *keeper) wakeAt(stop *Stop) time.Time {
 }
 
 func (k *keeper) take(o store.Outcome) {
-	k.bytes += int64(len(o.Response)) - k.out[o.Attempt]
+	k.bytes += held(&o) - k.out[o.Attempt]
 	delete(k.out, o.Attempt)
 	k.unsaved = append(k.unsaved, o)
 }
+
+// held is the bytes that an outcome keeps until it is saved.
+func held(o *store.Outcome) int64 { return int64(len(o.Response) + len(o.ErrorBody)) }
