@@ -384,7 +384,7 @@ func (imp *importer) add(l *line, name string, table *store.Importer) error {
 	if l.bad == nil {
 		p := &l.prompt
 		return table.Add(store.Job{Line: p.Line, CustomID: p.CustomID, HasCustomID: p.HasCustomID, Sample: p.Sample, Model: p.Model,
-			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens, MaxTokens: p.MaxTokens})
+			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens, MaxTokens: p.MaxTokens, Trimmed: p.Trimmed})
 	}
 	imp.note(badLine{File: name, Line: l.bad.Line, Field: l.bad.Field, Problem: l.bad.Problem, Hint: l.bad.Hint})
 	if !imp.skipBad {

@@ -118,6 +118,7 @@ func (c *columns) settle() {
 	optional("sample")
 	optional("reused")
 	optional("reused_tokens")
+	optional("trimmed_turns")
 	optional("simulated")
 	names = append(names, c.own...)
 	if c.overflow {

@@ -163,7 +163,7 @@ func checkNames(ctx context.Context, src Source, opt Options, asked map[string]b
 }
 
 // askedNames are the names that Where knows beside the author's own: the columns of a result, and where its job stands.
-var askedNames = set(resultColumns, "file", "simulated", "choices", "message", "state")
+var askedNames = set(resultColumns, "file", "sample", "simulated", "trimmed_turns", "choices", "message", "state")
 
 // chooser makes a record of the chosen fields of another.
 type chooser struct {

@@ -27,8 +27,8 @@ var (
 	errorColumns = []string{"line", "custom_id", "prompt", "status", "type", "code", "message", "request_id", "attempts",
 		"possibly_paid"}
 
-	resultNames = set(resultColumns, "file", "sample", "simulated", "choices", "message")
-	errorNames  = set(errorColumns, "file", "sample", "simulated")
+	resultNames = set(resultColumns, "file", "sample", "trimmed_turns", "simulated", "choices", "message")
+	errorNames  = set(errorColumns, "file", "sample", "trimmed_turns", "simulated")
 )
 
 func set(names []string, more ...string) map[string]bool {
@@ -71,6 +71,7 @@ func (s *flat) answer(rec *record, row *store.Row) error {
 	rec.int("latency_ms", row.Latency.Milliseconds())
 	rec.text("request_id", row.RequestID)
 	rec.raw("created", seconds(ans.created))
+	s.trimmed(rec, row)
 	s.simulated(rec, row)
 	if err := s.carried(rec, row, resultNames); err != nil {
 		return err
@@ -110,6 +111,7 @@ func (s *flat) failure(rec *record, row *store.Row) error {
 	rec.text("request_id", row.RequestID)
 	rec.int("attempts", int64(row.Attempts))
 	rec.bool("possibly_paid", row.PossiblyPaid)
+	s.trimmed(rec, row)
 	s.simulated(rec, row)
 	return s.carried(rec, row, errorNames)
 }
@@ -137,6 +139,13 @@ func (s *flat) head(rec *record, row *store.Row, req request) error {
 	}
 	rec.raw("prompt", prompt)
 	return nil
+}
+
+// trimmed says that a conversation was sent without its oldest turns, and how many they were.
+func (s *flat) trimmed(rec *record, row *store.Row) {
+	if row.Trimmed > 0 {
+		rec.int("trimmed_turns", int64(row.Trimmed))
+	}
 }
 
 func (s *flat) simulated(rec *record, row *store.Row) {

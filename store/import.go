@@ -141,7 +141,7 @@ func bound(maxTokens int64) any {
 	return maxTokens
 }
 
-const importColumns = "position, input, line, tokens, max_tokens, model, custom_id, sample, key, carried, body"
+const importColumns = "position, input, line, tokens, max_tokens, model, custom_id, sample, trimmed, key, carried, body"
 
 func (imp *Importer) begin() error {
 	var any bool
@@ -157,7 +157,7 @@ func (imp *Importer) begin() error {
 		script += `
 			CREATE TEMP TABLE IF NOT EXISTS incoming (
 			  position INTEGER PRIMARY KEY, input INTEGER, line INTEGER, tokens INTEGER, max_tokens INTEGER,
-			  model TEXT, custom_id TEXT, sample INTEGER, key BLOB, carried BLOB, body BLOB, job INTEGER
+			  model TEXT, custom_id TEXT, sample INTEGER, trimmed INTEGER, key BLOB, carried BLOB, body BLOB, job INTEGER
 			) STRICT;
 			DELETE FROM temp.incoming;`
 	}
@@ -185,7 +185,7 @@ func (imp *Importer) Add(j Job) error {
 	if j.Sample > 0 {
 		sample = j.Sample
 	}
-	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, bound(j.MaxTokens), j.Model, id, sample, j.Key[:], nullable(j.Carried), j.Body)
+	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, bound(j.MaxTokens), j.Model, id, sample, j.Trimmed, j.Key[:], nullable(j.Carried), j.Body)
 	imp.bytes += len(j.Body) + len(j.Carried)
 	if imp.rows++; imp.rows < importGroup && imp.bytes < importBytes {
 		return nil
@@ -204,7 +204,7 @@ func (imp *Importer) flush() error {
 	if imp.rows == 0 {
 		return nil
 	}
-	tuple := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), "
+	tuple := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), "
 	query := "INSERT INTO " + imp.table + " (" + importColumns + ") VALUES " +
 		strings.TrimSuffix(strings.Repeat(tuple, imp.rows), ", ")
 	err := imp.s.exec(imp.ctx, query, imp.args...)
@@ -256,7 +256,7 @@ func (imp *Importer) Duplicates(limit int) ([]Duplicate, int, error) {
 	return all, n, rows.Err()
 }
 
-// SkipDuplicates leaves out every line whose custom_id an earlier line bears. The files have been ended.
+// SkipDuplicates leaves out every line whose custom_id an earlier line bears, with all its jobs. The files have been ended.
 func (imp *Importer) SkipDuplicates() error {
 	if err := imp.flush(); err != nil {
 		return err
@@ -270,6 +270,10 @@ func (imp *Importer) SkipDuplicates() error {
 		  ON t.custom_id = d.custom_id AND d.position > t.first
 		JOIN `+imp.table+` f ON f.position = t.first
 		JOIN inputs i ON i.number = f.input;
+		UPDATE inputs SET rows = rows - n FROM (
+		  SELECT input, count(*) AS n FROM `+imp.table+`
+		  WHERE sample > 1 AND position - (sample - 1) IN (SELECT position FROM skipped) GROUP BY input) AS more
+		WHERE more.input = inputs.number;
 		DELETE FROM `+imp.table+` WHERE position - coalesce(sample - 1, 0) IN (SELECT position FROM skipped)`)
 	return err
 }
@@ -311,7 +315,10 @@ func (imp *Importer) settle() (Changes, error) {
 
 // The rounds of Import: lines and jobs of one group are numbered alike and paired by that number.
 const (
-	jobOrder = "ORDER BY (state = 'done') DESC, position IS NULL, position, id"
+	// Answered ones first; but what retry put in the place of another is not left for an older answer.
+	jobOrder = `ORDER BY CASE WHEN position IS NOT NULL AND state = 'done' THEN 0
+	    WHEN position IS NOT NULL AND id IN (SELECT replaced FROM jobs WHERE replaced IS NOT NULL) THEN 1
+	    WHEN state = 'done' THEN 2 ELSE 3 END, position IS NULL, position, id`
 
 	// A job whose request was changed is found by the line that it came from, and then by one that says what is sent.
 	lineKey = "coalesce(origin, key)"
@@ -343,7 +350,7 @@ const (
 	// idempotency key is made of them. One whose request retry changed keeps that.
 	takeOver = `
 		UPDATE jobs SET position = NULL WHERE position IS NOT NULL;
-		UPDATE jobs SET position = n.position, input = n.input, line = n.line, custom_id = n.custom_id, sample = n.sample, carried = n.carried,
+		UPDATE jobs SET position = n.position, input = n.input, line = n.line, custom_id = n.custom_id, sample = n.sample, trimmed = n.trimmed, carried = n.carried,
 		  tokens = n.tokens, max_tokens = iif(jobs.origin IS NULL, n.max_tokens, jobs.max_tokens),
 		  body = iif(jobs.attempts = 0 AND jobs.origin IS NULL, n.body, jobs.body)
 		FROM temp.incoming n WHERE n.job = jobs.id;

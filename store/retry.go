@@ -105,8 +105,8 @@ func (r *retrier) replace(row *Row, c *Changed) error {
 		return err
 	}
 	const insert = `
-		INSERT INTO jobs (id, position, input, line, tokens, custom_id, sample, carried, max_tokens, model, key, origin, body)
-		SELECT ?, ?, input, line, tokens, custom_id, sample, carried, `
+		INSERT INTO jobs (id, position, input, line, tokens, custom_id, sample, trimmed, carried, max_tokens, model, key, origin, body)
+		SELECT ?, ?, input, line, tokens, custom_id, sample, trimmed, carried, `
 	if c == nil {
 		return r.one(row, insert+"max_tokens, model, key, origin, body FROM jobs WHERE id = ?", r.newest, position, row.ID)
 	}

@@ -86,6 +86,7 @@ CREATE TABLE jobs (
   model      TEXT NOT NULL,
   custom_id  TEXT,
   sample     INTEGER,                      -- which job of its line, from 1; NULL where a line is one job
+  trimmed    INTEGER NOT NULL DEFAULT 0,   -- turns of its line that are not sent, as the conversation was too long
   key        BLOB NOT NULL CHECK (length(key) = 32),
   origin     BLOB CHECK (length(origin) = 32), -- key of its line, where retry changed the request; the line finds it by either
   replaced   INTEGER CHECK (replaced IS NULL OR position IS NULL), -- the job that retry put in its place; no line finds it again

@@ -32,6 +32,7 @@ type Job struct {
 	Carried     []byte // JSON object, or nil
 	Tokens      int64  // estimated prompt tokens
 	MaxTokens   int64  // the most that the request allows for its answer, 0 when it says nothing
+	Trimmed     int    // turns of its line that the request is without
 }
 
 // Skipped is an input line that was left out of the run because it is bad; it stands in the errors file.
@@ -65,6 +66,7 @@ type Row struct {
 	Key         []byte // of the request
 	Body        []byte // as stored: byte for byte what is sent
 	Carried     []byte // JSON object, or nil
+	Trimmed     int    // turns of the line that Body is without, as the conversation was too long
 
 	Attempts     int  // attempts rows of this job
 	PossiblyPaid bool // an attempt's outcome is unknown, or it was interrupted after it was sent

@@ -146,7 +146,7 @@ func (v *View) tally(ctx context.Context, query string) ([]Tally, error) {
 
 // rowsQuery reads what rowScan scans: the rows of the jobs j, from the tables of a schema, each behind its position.
 func rowsQuery(position, jobs, schema, order string) string {
-	return "SELECT " + position + `, j.id, j.state, i.path, j.line, j.custom_id, j.sample, j.model, j.key, j.body, j.carried, j.attempts, j.unknown > 0,
+	return "SELECT " + position + `, j.id, j.state, i.path, j.line, j.custom_id, j.sample, j.trimmed, j.model, j.key, j.body, j.carried, j.attempts, j.unknown > 0,
 	  a.class, u.job IS NOT NULL, coalesce(r.endpoint, o.endpoint), coalesce(a.status, u.status), coalesce(a.request_id, u.request_id),
 	  coalesce(a.duration_ms, u.duration_ms), coalesce(a.prompt_tokens, u.prompt_tokens), coalesce(a.completion_tokens, u.completion_tokens),
 	  coalesce(a.total_tokens, u.total_tokens), coalesce(a.cached_tokens, u.cached_tokens), coalesce(a.cache_write_tokens, u.cache_write_tokens),
@@ -269,7 +269,7 @@ type rowScan struct {
 
 func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 	r := &c.Row
-	if err := rows.Scan(&c.position, &r.ID, &r.State, &c.file, &r.Line, &c.id, &c.sample, &r.Model, &c.key, &c.body, &c.carried, &r.Attempts, &r.PossiblyPaid,
+	if err := rows.Scan(&c.position, &r.ID, &r.State, &c.file, &r.Line, &c.id, &c.sample, &r.Trimmed, &r.Model, &c.key, &c.body, &c.carried, &r.Attempts, &r.PossiblyPaid,
 		&c.class, &r.Reused, &c.endpoint, &c.status, &c.request, &c.duration, &c.prompt, &c.completion, &c.total,
 		&c.cached, &c.written, &c.thought, &c.audio,
 		&c.kind, &c.code, &c.message, &c.errBody,
