@@ -94,7 +94,11 @@ func readSchema(name string) (string, error) {
 		return "", refuse("", "it is longer than 1 MiB")
 	}
 	value := jsontext.Value(bytes.TrimPrefix(text, []byte("\ufeff")))
-	if err := value.Compact(); err != nil {
+	_, err = jsontext.AppendFormat(nil, value) // finds a name that stands twice, too
+	if err == nil {
+		err = value.Compact()
+	}
+	if err != nil {
 		var syntax *jsontext.SyntacticError
 		if !errors.As(err, &syntax) {
 			return "", refuse("", "%v", err)
@@ -164,18 +168,26 @@ func (s *answerSchema) note(v any) {
 
 // schemaError says where in a schema is what cannot be used.
 func schemaError(err error) error {
+	var refused *jsonschema.SchemaValidationError
 	var invalid *jsonschema.ValidationError
 	var pattern *jsonschema.InvalidRegexError
 	var load *jsonschema.LoadURLError
 	var pointer *jsonschema.JSONPointerNotFoundError
 	where := func(url string) string { return strings.TrimPrefix(strings.TrimPrefix(url, schemaURL), "#") }
+	const noPattern = "at %s: the pattern %v is none of RE2, which has no lookahead and no backreferences"
+	if errors.As(err, &refused) {
+		err = refused.Err
+	}
 	switch {
 	case errors.As(err, &invalid):
 		first := firstMismatch(invalid, true)
-		return fmt.Errorf("at %s: %s", pointerTo(first.InstanceLocation, nil), printable(first.ErrorKind.LocalizedString(message.NewPrinter(language.English))))
+		at := pointerTo(first.InstanceLocation, nil)
+		if f, ok := first.ErrorKind.(*kind.Format); ok && f.Want == "regex" {
+			return fmt.Errorf(noPattern, at, printable(fmt.Sprint(f.Got)))
+		}
+		return fmt.Errorf("at %s: %s", at, printable(first.ErrorKind.LocalizedString(message.NewPrinter(language.English))))
 	case errors.As(err, &pattern):
-		return fmt.Errorf("at %s: the pattern %s is none of RE2, which has no lookahead and no backreferences: %s",
-			cmp.Or(where(pattern.URL), "/"), printable(pattern.Regex), printable(pattern.Err.Error()))
+		return fmt.Errorf(noPattern, where(pattern.URL), printable(pattern.Regex))
 	case errors.As(err, &load):
 		return fmt.Errorf("it refers to %s, and nothing outside the file is read: put that under $defs", printable(where(load.URL)))
 	case errors.As(err, &pointer):
@@ -268,7 +280,7 @@ func mismatch(k jsonschema.ErrorKind) string {
 		names := slices.Sorted(slices.Values(k.Missing))
 		return printable(strings.Join(names, ", ") + " is missing")
 	case *kind.AdditionalProperties:
-		return fmt.Sprintf("there are %s that the schema does not allow", plural(int64(len(k.Properties)), "field"))
+		return fmt.Sprintf("it has %s that the schema does not allow", plural(int64(len(k.Properties)), "field"))
 	case *kind.Enum, *kind.Const:
 		return "it is none of the values that the schema allows"
 	}
