@@ -425,6 +425,9 @@ func (d *drain) prepare(ctx context.Context) error {
 			"the last run died: %s of it may have been sent and paid for; they go out again with the same idempotency key", plural(died, "call"))
 	}
 	d.fills = inForce(d.settings, d.cfg.fills)
+	if err := d.fills.checkContext(); err != nil {
+		return err
+	}
 	if kept := d.fills.keptBut(d.cfg.fills); len(kept) > 0 && len(d.cfg.inputs) > 0 {
 		d.term.say("kept", event{"flags": kept}, "using %s of the earlier run", strings.Join(kept, ", "))
 	}

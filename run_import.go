@@ -483,6 +483,9 @@ func (d *drain) sayImport(c store.Changes, imp *importer) {
 	} else {
 		d.term.say("import", e, "%s read", what)
 	}
+	if n, turns := imp.trimmed(); n > 0 {
+		d.term.say("trimmed", event{"conversations": n, "turns": turns, "prompts": prompts}, "%s", imp.trimmedWords())
+	}
 	for _, flag := range append(slices.Clone(fieldFlags), "json-schema") {
 		name := strings.ReplaceAll(flag, "-", "_")
 		if flag == "json-schema" {

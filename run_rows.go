@@ -164,7 +164,7 @@ func (f fillIns) reading() (input.Options, error) {
 	if f["response-format"] != "" && f["json-schema"] == "" {
 		return input.Options{}, usage(errors.New("--response-format goes with --json-schema"), "a line may have a response_format of its own")
 	}
-	opt := input.Options{Defaults: f.defaults(), ImageColumn: text("image-column")}
+	opt := input.Options{Defaults: f.defaults(), ImageColumn: text("image-column"), Context: f.context()}
 	opt.Samples, _ = strconv.Atoi(f["samples"])
 	opt.Layout.Format = input.Format(text("input-format"))
 	opt.Layout.Delimiter, _ = utf8.DecodeRuneInString(text("delimiter"))
