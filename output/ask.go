@@ -30,7 +30,7 @@ func NewAsker(ctx context.Context, src Source, expr *where.Expr) (*Asker, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Asker{expr: expr, flat: flat{newPicker(), Options{ShowFile: true}, NewPrices(prices)}}, nil
+	return &Asker{expr: expr, flat: flat{newPicker(), Options{ShowFile: true}, NewPrices(prices), nil}}, nil
 }
 
 // Holds answers the question for a prompt.

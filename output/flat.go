@@ -42,8 +42,9 @@ func set(names []string, more ...string) map[string]bool {
 // flat is the default shape.
 type flat struct {
 	*picker
-	opt    Options
-	prices Prices
+	opt     Options
+	prices  Prices
+	extract *extractor // nil without fields to extract
 }
 
 func (s *flat) answer(rec *record, row *store.Row) error {
@@ -71,9 +72,14 @@ func (s *flat) answer(rec *record, row *store.Row) error {
 	rec.int("latency_ms", row.Latency.Milliseconds())
 	rec.text("request_id", row.RequestID)
 	rec.raw("created", seconds(ans.created))
+	names := resultNames
+	if s.extract != nil {
+		names = s.extract.names
+		s.extract.add(rec, content)
+	}
 	s.trimmed(rec, row)
 	s.simulated(rec, row)
-	if err := s.carried(rec, row, resultNames); err != nil {
+	if err := s.carried(rec, row, names); err != nil {
 		return err
 	}
 	if ans.n > 1 || len(ans.first.logprobs) > 0 && !empty(ans.first.logprobs) {
