@@ -13,7 +13,7 @@ type Input struct {
 	Place  string // the absolute path of that
 	SHA256 [32]byte
 	Size   int64
-	Rows   int // jobs and skipped lines
+	Rows   int // jobs, skipped and shared lines
 }
 
 // Changes counts what an import did to the jobs of the input.
@@ -40,6 +40,7 @@ const (
 type ImportOptions struct {
 	Settings      map[string]string // written with the jobs
 	AcceptChanges bool              // no brake
+	Share         bool              // lines that ask the same have one job
 	DryRun        bool              // undo everything in the end
 }
 
@@ -58,7 +59,7 @@ var errUndo = errors.New("dry run")
 // the lines moved:
 //
 //   - the same custom_id and key, answered ones first, then in order of occurrence;
-//   - then the same key under a custom_id that is no longer in the input.
+//   - then the same key under a custom_id that is no longer in the input; with Share, under any.
 //
 // A job whose request Retry changed is found by its line's own request, else by what is sent instead; one that was replaced is not
 // found. What is left of the old jobs is gone from the input but stays in the file, and serves again when its line comes back.
@@ -78,7 +79,12 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 		if err := imp.flush(); err != nil {
 			return err
 		}
-		if done.Changes, err = imp.settle(); err != nil {
+		if opt.Share {
+			if err := imp.share(); err != nil {
+				return err
+			}
+		}
+		if done.Changes, err = imp.settle(opt.Share); err != nil {
 			return err
 		}
 		if c := done.Changes; c.AnsweredGone > brakeLeast && c.AnsweredGone*brakeShare > c.Answered && !opt.AcceptChanges {
@@ -152,7 +158,7 @@ func (imp *Importer) begin() error {
 	if any {
 		imp.table = "incoming"
 	}
-	script := `DELETE FROM inputs; DELETE FROM skipped;`
+	script := `DELETE FROM inputs; DELETE FROM skipped; DELETE FROM shared;`
 	if any {
 		script += `
 			CREATE TEMP TABLE IF NOT EXISTS incoming (
@@ -283,8 +289,8 @@ func ownID(table string) string {
 	return fmt.Sprintf("iif(%[1]s.sample IS NULL, %[1]s.custom_id, substr(%[1]s.custom_id, 1, length(%[1]s.custom_id) - 2))", table)
 }
 
-// settle gives every line its job.
-func (imp *Importer) settle() (Changes, error) {
+// settle gives every line its job. A line that stands for all of its request takes any job of that request, whatever it was called.
+func (imp *Importer) settle(share bool) (Changes, error) {
 	if imp.table == "jobs" {
 		var c Changes
 		if _, err := imp.s.conn.ExecContext(imp.ctx, indexes); err != nil {
@@ -296,9 +302,12 @@ func (imp *Importer) settle() (Changes, error) {
 	if err := imp.s.conn.QueryRowContext(imp.ctx, "SELECT EXISTS (SELECT 1 FROM jobs WHERE origin IS NOT NULL)").Scan(&changed); err != nil {
 		return Changes{}, err
 	}
-	rounds := []string{match(exactly, lineKey), match(byKey, lineKey)}
+	rounds := []string{match(exactly, lineKey, ""), match(byKey, lineKey, unnamed)}
 	if changed {
-		rounds = append(rounds, match(exactly, "key"), match(byKey, "key"))
+		rounds = append(rounds, match(exactly, "key", ""), match(byKey, "key", unnamed))
+	}
+	if share {
+		rounds = []string{match(byKey, lineKey, ""), match(byKey, "key", "")}
 	}
 	for _, round := range rounds {
 		if err := imp.s.exec(imp.ctx, round); err != nil {
@@ -341,8 +350,7 @@ const (
 		        FROM temp.incoming WHERE job IS NULL) l
 		  JOIN (SELECT id, KEY AS key, row_number() OVER (PARTITION BY KEY ` + jobOrder + `) AS nth
 		        FROM jobs
-		        WHERE replaced IS NULL AND id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL)
-		          AND (custom_id IS NULL OR custom_id NOT IN (SELECT custom_id FROM temp.incoming WHERE custom_id IS NOT NULL))) j
+		        WHERE replaced IS NULL AND id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL) NAMED) j
 		    ON j.key = l.key AND j.nth = l.nth) AS m
 		WHERE n.position = m.position`
 
@@ -359,8 +367,13 @@ const (
 		DROP TABLE temp.incoming`
 )
 
-// match is a round that finds jobs by a key of theirs.
-func match(round, key string) string { return strings.ReplaceAll(round, "KEY", key) }
+// unnamed are the jobs that no line of the input has a claim to by its custom_id.
+const unnamed = "AND (custom_id IS NULL OR custom_id NOT IN (SELECT custom_id FROM temp.incoming WHERE custom_id IS NOT NULL))"
+
+// match is a round that finds jobs by a key of theirs, among those of certain names.
+func match(round, key, named string) string {
+	return strings.NewReplacer("KEY", key, "NAMED", named).Replace(round)
+}
 
 // count says what takeOver is about to do. A changed line is a new one that stands where a gone one stood: under the
 // same custom_id, or without one on the same line, as the same sample of it.

@@ -24,7 +24,7 @@ var migrations = []string{
 	ALTER TABLE jobs ADD COLUMN origin BLOB CHECK (length(origin) = 32);
 	ALTER TABLE jobs ADD COLUMN replaced INTEGER CHECK (replaced IS NULL OR position IS NULL);
 	ALTER TABLE jobs ADD COLUMN sample INTEGER;
-	ALTER TABLE jobs ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;` + tables("sources", "reused"),
+	ALTER TABLE jobs ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;` + tables("shared", "sources", "reused"),
 }
 
 // tables are the statements of the schema that make these tables. A step may use it until the schema of one of them changes.

@@ -28,6 +28,18 @@ CREATE TABLE skipped (
   message   TEXT NOT NULL
 ) STRICT;
 
+-- Lines that ask what an earlier line asks, when answers may be shared: the job that stands at its position answers them, too. They share
+-- the positions of the jobs.
+CREATE TABLE shared (
+  position  INTEGER PRIMARY KEY,
+  input     INTEGER NOT NULL,
+  line      INTEGER NOT NULL,
+  custom_id TEXT,
+  trimmed   INTEGER NOT NULL,
+  carried   BLOB,
+  first     INTEGER NOT NULL CHECK (first < position)
+) STRICT;
+
 CREATE TABLE runs (
   id         INTEGER PRIMARY KEY,
   started_at INTEGER NOT NULL,

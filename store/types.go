@@ -55,7 +55,11 @@ type Row struct {
 	// are filled in and State is "".
 	Skipped bool
 
-	ID          int64
+	// Shared is set for a line that asks what an earlier one asks and has no job of its own: what is known of the answer is that line's,
+	// which alone was charged for it. Its own are File, Line, CustomID, Trimmed and Carried.
+	Shared bool
+
+	ID          int64 // of the job
 	State       State
 	File        string
 	Line        int
