@@ -150,7 +150,7 @@ func (cfg retryConfig) retry(ctx context.Context, st *store.Store) (retried, err
 			if err != nil {
 				return err
 			}
-			if row.Skipped {
+			if row.Skipped || row.Shared { // a shared line's answer is asked for by another line
 				continue
 			}
 			chosen, err := holds(row)

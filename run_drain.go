@@ -63,6 +63,10 @@ func (d *drain) sayPlan() {
 	if c.Skipped > 0 {
 		rest = append(rest, count(c.Skipped)+" skipped")
 	}
+	if c.Shared > 0 {
+		rest = append(rest, count(c.Shared)+" shared")
+		e["shared"] = c.Shared
+	}
 	if len(rest) > 0 {
 		text += " (" + strings.Join(rest, ", ") + ")"
 	}
@@ -318,11 +322,17 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 	if c.Skipped > 0 {
 		text += fmt.Sprintf(", %s skipped", count(c.Skipped))
 	}
+	if c.Shared > 0 {
+		text += fmt.Sprintf(", %s shared", count(c.Shared))
+	}
 	if left > 0 {
 		text += fmt.Sprintf(", %s to go", count(left))
 	}
 	e := event{"jobs": c.Jobs, "done": c.Done, "failed": c.Failed, "skipped": c.Skipped, "pending": left, "exit": d.exitCode(sum, rep),
 		"run": map[string]int64{"done": sum.Done, "failed": sum.Failed, "retried": sum.Retried}}
+	if c.Shared > 0 {
+		e["shared"] = c.Shared
+	}
 	if written {
 		e["prompt_tokens"], e["completion_tokens"], e["total_tokens"] = rep.Prompt, rep.Completion, rep.Total
 		e["estimated_tokens"], e["usage_unknown"] = rep.Estimated, rep.UsageUnknown

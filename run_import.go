@@ -55,7 +55,7 @@ func (d *drain) importInputs(ctx context.Context) error {
 		settings[settingShape] = d.settings[settingShape]
 		imp.shaped = true
 	}
-	done, err := d.store.Import(ctx, store.ImportOptions{Settings: settings, AcceptChanges: d.cfg.accept, DryRun: d.cfg.dryRun},
+	done, err := d.store.Import(ctx, store.ImportOptions{Settings: settings, AcceptChanges: d.cfg.accept, Share: d.fills["dedupe"] != "", DryRun: d.cfg.dryRun},
 		func(table *store.Importer) error { return imp.load(ctx, d.cfg.inputs, table) })
 	var brake *store.BrakeError
 	if errors.As(err, &brake) {
@@ -478,10 +478,15 @@ func (d *drain) sayImport(c store.Changes, imp *importer) {
 		what += fmt.Sprintf(" x %s samples", count(int64(n)))
 		e["samples"] = n
 	}
+	shared := ""
+	if n := d.counts.Shared; n > 0 {
+		shared = fmt.Sprintf(", %s shared", count(n))
+		e["shared"] = n
+	}
 	if c.Kept+c.Changed+c.Gone > 0 {
-		d.term.say("import", e, "%s: %s new, %s changed, %s kept, %s gone", what, count(c.New), count(c.Changed), count(c.Kept), count(c.Gone))
+		d.term.say("import", e, "%s: %s new, %s changed, %s kept, %s gone%s", what, count(c.New), count(c.Changed), count(c.Kept), count(c.Gone), shared)
 	} else {
-		d.term.say("import", e, "%s read", what)
+		d.term.say("import", e, "%s read%s", what, shared)
 	}
 	if n, turns := imp.trimmed(); n > 0 {
 		d.term.say("trimmed", event{"conversations": n, "turns": turns, "prompts": prompts}, "%s", imp.trimmedWords())

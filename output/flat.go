@@ -161,7 +161,7 @@ func (s *flat) simulated(rec *record, row *store.Row) {
 }
 
 // usage adds the tokens of an answer and what they cost: those that the API reported, else those counted here, else none. What was
-// taken over from another job file cost nothing here.
+// taken over from another job file cost nothing here, and what a line shares with another stands at that one's cost.
 func (s *flat) usage(rec *record, row *store.Row) {
 	source, u := "unknown", row.Usage
 	switch {
@@ -170,7 +170,10 @@ func (s *flat) usage(rec *record, row *store.Row) {
 	case row.Estimated > 0:
 		source, u = "estimated", row.EstimatedUsage()
 	}
-	if row.Reused {
+	switch {
+	case row.Shared:
+		source = "shared"
+	case row.Reused:
 		source = "reused"
 	}
 	for _, c := range []struct {
@@ -185,7 +188,7 @@ func (s *flat) usage(rec *record, row *store.Row) {
 	}
 	rec.text("usage_source", source)
 	cost, known := s.prices.Of(row.Endpoint, row.Model).Cost(tokens.Usage(u))
-	if row.Reused {
+	if row.Reused || row.Shared {
 		cost, known = 0, true
 	}
 	rec.money("cost", cost, known)

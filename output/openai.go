@@ -55,8 +55,12 @@ func (s *openai) failure(rec *record, row *store.Row) error {
 // head adds id and custom_id. The id is made from what stays the same, so that writing twice gives the same bytes.
 func (s *openai) head(rec *record, row *store.Row) {
 	id := binary.BigEndian.AppendUint64(s.id[:0], uint64(row.ID))
-	if row.Skipped { // it has no job; longer, so that it cannot be the id of one
-		sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d", row.File, row.Line))
+	if row.Skipped || row.Shared { // it has no job; longer, so that it cannot be the id of one
+		place := fmt.Appendf(nil, "%s\x00%d", row.File, row.Line)
+		if row.Sample > 0 {
+			place = fmt.Appendf(place, "\x00%d", row.Sample)
+		}
+		sum := sha256.Sum256(place)
 		id = append(s.id[:0], sum[:12]...)
 	}
 	start := len(rec.scratch)

@@ -74,6 +74,7 @@ type Report struct {
 	LeftOut                        int64 // of Done, those that Where leaves out of the results
 	Unfit                          int64 // of Done, those that have nothing to learn from in this shape
 	Reused                         int64 // of Done and Damaged, answers taken over from other job files, whose tokens are not counted here
+	Shared                         int64 // of Done and Damaged, answers that stand in the row of an equal request, too
 	Complete                       bool  // nothing is pending
 
 	Finish map[string]int64 // done rows by finish reason, "" without one; rare ones past 20 are under "other"
@@ -348,6 +349,8 @@ func (w *writer) count(row *store.Row, f fate) {
 			r.Finish[reason]++
 		}
 		switch {
+		case row.Shared: // charged to the line that was sent
+			r.Shared++
 		case row.Reused: // charged to the file that it comes from
 			r.Reused++
 		case row.Usage.Known:
