@@ -75,7 +75,7 @@ func runCommand(c *command) *cli.Command {
 		&cli.DurationFlag{Name: "max-wait", Usage: "longest wait for a rate limit or a provider that is down", Value: 10 * time.Minute, Category: pool},
 		&cli.DurationFlag{Name: "grace", Usage: "how long calls in flight are waited for after Ctrl-C", DefaultText: "--timeout", Category: pool},
 		&cli.IntFlag{Name: "limit", Usage: "send at most `N` prompts, then stop (exit 4)", DefaultText: "none", Category: pool},
-		&cli.IntFlag{Name: "max-invalid", Usage: "how often a prompt is asked again whose answer does not fit --json-schema; each try is paid", Value: 2, Category: pool},
+		&cli.IntFlag{Name: "max-invalid", Usage: "ask up to `N` times again for an answer that fits --json-schema; each try is paid", Value: 2, Category: pool},
 		yes(pool, "keep-going", "do not stop after 20 equal failures in a row"),
 
 		str("Files", "db", "job `FILE` (default: named after the input)"),

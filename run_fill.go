@@ -40,7 +40,7 @@ func fillInFlags() []cli.Flag {
 		str("max-context", "most `TOKENS` of a prompt together with its max_tokens; a longer line is a bad one (images are not counted)"),
 		&cli.BoolFlag{Name: "trim", Usage: "with --max-context: drop the oldest turns of a conversation that is too long, never system messages nor the last question", Category: category},
 		str("json-schema", "answers must be JSON that fits the schema in this `FILE`; it is sent as response_format, and each answer is checked"),
-		str("response-format", "how --json-schema is asked for: `json_schema`, json_object, or none where the API refuses the field"),
+		str("response-format", "`HOW` --json-schema is asked for: json_schema, json_object, or none where the API refuses the field (default: json_schema)"),
 	}...)
 }
 

@@ -256,13 +256,19 @@ func compareStep(a, b string) int {
 
 func isIndex(step string) bool { return step != "" && strings.Trim(step, "0123456789") == "" }
 
+// maxSteps is how deep a place is told.
+const maxSteps = 30
+
 // pointerTo is a JSON pointer. A name that is not among the known ones comes from the answer, and stands as *; nil knows all.
 func pointerTo(location []string, known map[string]bool) string {
 	if len(location) == 0 {
 		return "its top"
 	}
 	var b strings.Builder
-	for _, step := range location {
+	for i, step := range location {
+		if i == maxSteps {
+			return b.String() + "/..."
+		}
 		if known != nil && !known[step] && !isIndex(step) {
 			step = "*"
 		}
