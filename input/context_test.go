@@ -71,6 +71,8 @@ func TestTrimmedTurns(t *testing.T) {
 		{"whoever spoke between", "uc ut a u", "uaaau", "u", 1},
 		{"up to the last question", "ua uc ut", "ucut", "ucut", 1},
 		{"whose call is not left behind", "uc ut", "ut", "", 0},
+		{"those before it go alone", "ua uc ut ua u", "ucutuau", "ucutuau", 1},
+		{"a call without a result", "uc uc ut a u", "uuu", "u", 2},
 		{"a greeting is a turn", "a ua u", "uau", "uau", 1},
 		{"questions in a row are turns", "uuua u", "uuau", "uuau", 1},
 		{"but for the last", "ua uu", "u", "u", 2},
@@ -98,6 +100,24 @@ func TestTrimmedTurns(t *testing.T) {
 				t.Errorf("%d tokens, want %d", p.Tokens, tokens.Count("m", p.Body))
 			}
 		})
+	}
+}
+
+// Turns from a call to its answer are one, also where such stretches lap over.
+func TestJoined(t *testing.T) {
+	for _, c := range []struct {
+		answers map[int]int
+		want    []int
+	}{
+		{nil, []int{0, 1, 2, 3, 4, 5}},
+		{map[int]int{2: 1}, []int{0, 1, 1, 2, 3, 4}},
+		{map[int]int{4: 1, 2: 0}, []int{0, 0, 0, 0, 0, 1}},
+		{map[int]int{5: 3, 3: 2, 1: 0}, []int{0, 0, 1, 1, 1, 1}},
+		{map[int]int{5: 0}, []int{0, 0, 0, 0, 0, 0}},
+	} {
+		if got := joined(6, c.answers); !slices.Equal(got, c.want) {
+			t.Errorf("%v: %v, want %v", c.answers, got, c.want)
+		}
 	}
 }
 

@@ -24,9 +24,9 @@ func (r *Reader) conversation() *conversation {
 	}
 	m := find(members, "messages")
 	messages := r.dec.elements(m.value)
-	calls := map[string]int{}
-	joined := []bool{false} // by turn: it is one with the turn before
-	now, lastUser := stays, stays
+	called := map[string]int{} // by the name of a call: its turn
+	answers := map[int]int{}   // by turn: the earliest one before it with a call that it answers
+	now, lastUser := -1, -1
 	for _, e := range messages {
 		c.starts = append(c.starts, m.end-len(m.value)+e.start)
 		msg := r.dec.message(e.value)
@@ -36,35 +36,25 @@ func (r *Reader) conversation() *conversation {
 			continue
 		case "user":
 			now++
-			joined = append(joined, false)
 			lastUser = now
 		case "tool":
 			id, _ := msg["tool_call_id"].(string)
-			if called, known := calls[id]; known {
-				for t := called + 1; t <= now; t++ {
-					joined[t] = true
+			if from, known := called[id]; known && from < now {
+				if first, more := answers[now]; !more || from < first {
+					answers[now] = from
 				}
 			}
 		}
-		if now == stays {
-			now = 0
-			joined = append(joined, false)
-		}
+		now = max(now, 0)
 		for _, id := range callIDs(msg) {
-			calls[id] = now
+			called[id] = now
 		}
 		c.turn = append(c.turn, now)
 	}
-	if lastUser == stays {
+	if lastUser < 0 {
 		return c
 	}
-	number := make([]int, now+1) // of each turn, those that are joined counted once
-	for t := 1; t <= now; t++ {
-		number[t] = number[t-1]
-		if !joined[t] {
-			number[t]++
-		}
-	}
+	number := joined(now+1, answers)
 	for i, t := range c.turn {
 		if t != stays {
 			c.turn[i] = number[t]
@@ -72,6 +62,26 @@ func (r *Reader) conversation() *conversation {
 	}
 	c.old = number[lastUser]
 	return c
+}
+
+// joined numbers n turns anew: those from a call to its answer are one.
+func joined(n int, answers map[int]int) []int {
+	first := n // of what is one with a later turn
+	begins := make([]bool, n)
+	for t := n - 1; t >= 0; t-- {
+		if from, ok := answers[t]; ok {
+			first = min(first, from)
+		}
+		begins[t] = t <= first
+	}
+	number := make([]int, n)
+	for t := 1; t < n; t++ {
+		number[t] = number[t-1]
+		if begins[t] {
+			number[t]++
+		}
+	}
+	return number
 }
 
 // tokens is what each old turn has, by what each message has.
