@@ -43,7 +43,11 @@ func (r *Reader) fit() (fitted, *LineError) {
 	if least+answer > r.context.Max || !r.context.Trim {
 		return fitted{}, r.tooLong(prompt, least, answer, c.old)
 	}
+	whole := len(r.body)
 	r.body = c.without(r.body, n)
+	if r.seedAt > 0 { // it stands behind the messages, as all that is filled in
+		r.seedAt -= whole - len(r.body)
+	}
 	return fitted{tokens: least, known: true, turns: n}, nil
 }
 

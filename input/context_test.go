@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +101,61 @@ func TestTrimmedTurns(t *testing.T) {
 				t.Errorf("%d tokens, want %d", p.Tokens, tokens.Count("m", p.Body))
 			}
 		})
+	}
+}
+
+// A seed that was filled in stands behind what was cut out.
+func TestSamplesOfTrimmedConversations(t *testing.T) {
+	whole := conversationOf("ua u")
+	seed := Defaults{Fields: []Field{{Name: "seed", Value: []byte("41")}}}
+	r := NewReader("p", bytes.NewReader(whole), Options{Samples: 2, Defaults: seed, Context: Context{Max: tokens.Count("m", conversationOf("u")), Trim: true}})
+	for i, want := range []string{`,"seed":41}`, `,"seed":42}`} {
+		p, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lettersOf(t, p.Body) != "u" || !bytes.HasSuffix(p.Body, []byte(want)) || p.Trimmed != 1 || p.Sample != i+1 {
+			t.Errorf("sample %d without %d turns: %s", p.Sample, p.Trimmed, p.Body)
+		}
+	}
+	if s := r.Stats(); s.Prompts != 1 || s.Trimmed != 1 || s.TrimmedTurns != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// With a Counter every trimmed prompt has the count of what is left of it, and the Counter no more than that.
+func TestCounterCountsWhatIsLeft(t *testing.T) {
+	room := tokens.Count("m", conversationOf("uau"))
+	file := bytes.Join([][]byte{conversationOf("ua ua u"), conversationOf("u"), conversationOf("su ua u"), conversationOf("aaaaaaaaaa")}, []byte("\n"))
+	counter := tokens.NewCounter(false)
+	r := NewReader("p", bytes.NewReader(file), Options{Counter: counter, Context: Context{Max: room, Trim: true}})
+	total, turns := int64(0), 0
+	for {
+		p, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		var bad *LineError
+		if errors.As(err, &bad) {
+			if bad.Line != 4 {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Tokens != tokens.Count("m", p.Body) || p.Tokens > room {
+			t.Errorf("line %d: %d tokens, want %d", p.Line, p.Tokens, tokens.Count("m", p.Body))
+		}
+		total += p.Tokens
+		turns += p.Trimmed
+	}
+	if _, likely, _ := counter.Interval(); likely != total || turns != 3 {
+		t.Errorf("counted %d tokens of %d, %d turns dropped", likely, total, turns)
+	}
+	if s := r.Stats(); s.Prompts != 3 || s.Bad != 1 || s.Trimmed != 2 || s.TrimmedTurns != turns {
+		t.Errorf("%+v", s)
 	}
 }
 
