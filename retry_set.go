@@ -123,14 +123,19 @@ func (all fieldChanges) apply(row *store.Row) (*store.Changed, error) {
 	if changed.Key, err = chat.Key(changed.Body); err != nil {
 		return nil, err
 	}
-	changed.MaxTokens = input.MaxTokens(func(name string) jsontext.Value {
-		m, _ := findMember(changed.Body, name)
+	changed.MaxTokens = input.MaxTokens(sentIn(changed.Body))
+	return &changed, nil
+}
+
+// sentIn gives the fields of a request, nil for one that it has not, or that is null.
+func sentIn(body []byte) func(name string) jsontext.Value {
+	return func(name string) jsontext.Value {
+		m, _ := findMember(body, name)
 		if m.value.Kind() == 'n' {
 			return nil
 		}
 		return m.value
-	})
-	return &changed, nil
+	}
 }
 
 // apply changes a body at one place; every other byte stays.

@@ -36,8 +36,8 @@ func perChoice(sent func(name string) jsontext.Value) int64 {
 }
 
 // boundField names the field that bounds the answer.
-func (r *Reader) boundField() string {
-	if r.sent("max_completion_tokens") != nil {
+func boundField(sent func(name string) jsontext.Value) string {
+	if sent("max_completion_tokens") != nil {
 		return "max_completion_tokens"
 	}
 	return "max_tokens"

@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"batch/runner/tokens"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Context bounds the length of conversations: the tokens of a prompt together with those that its request allows for an answer.
@@ -62,16 +64,35 @@ func (r *Reader) tooLong(prompt, least, answer int64, old int) *LineError {
 			bad.Problem = "even without its older turn, "
 		}
 	}
-	bad.Problem += thousands(prompt) + " prompt tokens "
+	bad.Problem += r.context.over(prompt, answer, boundField(r.sent))
 	if answer > 0 {
-		bad.Problem += "+ " + thousands(answer) + " " + r.boundField() + " "
-		bad.Hint += ", lower " + r.boundField()
+		bad.Hint += ", lower " + boundField(r.sent)
 	}
-	bad.Problem += "are more than --max-context " + thousands(r.context.Max)
 	if !r.context.Trim && least+answer <= r.context.Max {
 		bad.Hint += ", or drop old turns with --trim"
 	}
 	return bad
+}
+
+// over is what is wrong with a request of so many tokens, whose answer is bounded by that field.
+func (c Context) over(prompt, answer int64, field string) string {
+	also := ""
+	if answer > 0 {
+		also = "+ " + thousands(answer) + " " + field + " "
+	}
+	return thousands(prompt) + " prompt tokens " + also + "are more than --max-context " + thousands(c.Max)
+}
+
+// TooLong says by how much a request that was put together elsewhere is too long; "" when it is not. sent is as for MaxTokens.
+func (c Context) TooLong(model string, body []byte, sent func(name string) jsontext.Value) string {
+	answer := perChoice(sent)
+	if c.Max == 0 || int64(len(body))+answer <= c.Max {
+		return ""
+	}
+	if n := tokens.Count(model, body); n+answer > c.Max {
+		return c.over(n, answer, boundField(sent))
+	}
+	return ""
 }
 
 // conversationField names what holds the conversation in the line; "" where a template made it.
