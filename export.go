@@ -19,14 +19,15 @@ import (
 
 // outputConfig is what the flags say of the files to be written.
 type outputConfig struct {
-	out    string
-	format output.Format
-	shape  output.Shape
-	fields []output.Field
-	split  []output.Part
-	where  *where.Expr
-	csvRaw bool
-	force  bool
+	out     string
+	format  output.Format
+	shape   output.Shape
+	extract []output.Extract
+	fields  []output.Field
+	split   []output.Part
+	where   *where.Expr
+	csvRaw  bool
+	force   bool
 }
 
 func outputFlags() []cli.Flag {
@@ -36,6 +37,7 @@ func outputFlags() []cli.Flag {
 			Usage: "results `FILE`, - for standard output (default: named after the job file); errors and usage stand beside it"},
 		&cli.StringFlag{Name: "format", Usage: "`jsonl`, csv or parquet (default: by the ending of -o; a last .gz or .zst compresses)", Category: files},
 		&cli.StringFlag{Name: "shape", Usage: "`flat`, openai (Batch API lines), chat or pairs (fine-tuning); default: openai when every line is of that form, else flat", Category: files},
+		&cli.StringFlag{Name: "extract", Usage: "take fields out of answers that are JSON into columns: `PATH,PATH=NEWNAME`, a path as in address.city or items.0 (flat shape)", Category: files},
 		&cli.StringFlag{Name: "fields", Usage: "result columns to write, in this order: `A,B=NEWNAME` (flat shape)", Category: files},
 		&cli.StringFlag{Name: "where", Usage: "write only the results for which `EXPR` holds, as in 'finish_reason = stop and total_tokens < 500'", Category: files},
 		&cli.StringFlag{Name: "split", Usage: "write the results to a file for train and one for test, by `SHARES` such as 0.9,0.1 or a=0.8,b=0.1,c=0.1", Category: files},
@@ -54,6 +56,9 @@ func readOutputConfig(ctx *cli.Context) (outputConfig, error) {
 		return cfg, err
 	}
 	if cfg.shape, err = output.ParseShape(ctx.String("shape")); err != nil {
+		return cfg, err
+	}
+	if cfg.extract, err = output.ParseExtract(ctx.String("extract")); err != nil {
 		return cfg, err
 	}
 	if cfg.fields, err = output.ParseFields(ctx.String("fields")); err != nil {
@@ -83,9 +88,9 @@ func (cfg outputConfig) resolve(ctx context.Context, st *store.Store, stdout io.
 	opt := output.Options{
 		Format: format, Shape: cfg.shape, ShowFile: len(inputs) > 1, Simulated: settings[store.SettingSimulated] == "true",
 		CSVRaw: cfg.csvRaw, Force: cfg.force, JobFile: st.Path(), Stdout: stdout,
-		Compression: output.CompressionOf(files.Usage), Fields: cfg.fields, Split: cfg.split, Where: cfg.where,
+		Compression: output.CompressionOf(files.Usage), Extract: cfg.extract, Fields: cfg.fields, Split: cfg.split, Where: cfg.where,
 	}
-	if opt.Shape == "" && format == output.JSONL && len(cfg.fields) == 0 {
+	if opt.Shape == "" && format == output.JSONL && len(cfg.fields) == 0 && len(cfg.extract) == 0 {
 		opt.Shape = output.Shape(settings[settingShape])
 	}
 	for _, in := range inputs {

@@ -139,7 +139,12 @@ func (cfg retryConfig) retry(ctx context.Context, st *store.Store) (retried, err
 			return done, err
 		}
 	}
-	err := st.Retry(ctx, func(v *store.View, again func(*store.Row, *store.Changed) error) error {
+	settings, err := st.Settings(ctx)
+	if err != nil {
+		return done, err
+	}
+	bound := inForce(settings, nil).context()
+	err = st.Retry(ctx, func(v *store.View, again func(*store.Row, *store.Changed) error) error {
 		holds := func(row *store.Row) (bool, error) { return row.State == store.Failed, nil }
 		if cfg.where != nil {
 			asker, err := output.NewAsker(ctx, v, cfg.where)
@@ -152,7 +157,7 @@ func (cfg retryConfig) retry(ctx context.Context, st *store.Store) (retried, err
 			if err != nil {
 				return err
 			}
-			if row.Skipped {
+			if row.Skipped || row.Shared { // a shared line's answer is asked for by another line
 				continue
 			}
 			chosen, err := holds(row)
@@ -165,6 +170,12 @@ func (cfg retryConfig) retry(ctx context.Context, st *store.Store) (retried, err
 			changed, err := cfg.set.apply(row, counter)
 			if err != nil {
 				return err
+			}
+			if changed != nil {
+				if problem := bound.TooLong(changed.Model, changed.Body, sentIn(changed.Body)); problem != "" {
+					return usage(fmt.Errorf("%s:%d: %s; nothing was changed", printable(row.File), row.Line, problem),
+						"--max-context is of the earlier run; raise less, or leave such prompts out with --where")
+				}
 			}
 			done.count(row, changed)
 			if err := again(row, changed); err != nil {

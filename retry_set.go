@@ -125,14 +125,19 @@ func (all fieldChanges) apply(row *store.Row, counter *tokens.Counter) (*store.C
 		return nil, err
 	}
 	changed.Tokens = counter.Count(changed.Model, changed.Body) // another model has other tokens, and tools are some
-	changed.MaxTokens, changed.Boundless = input.MaxTokens(func(name string) jsontext.Value {
-		m, _ := findMember(changed.Body, name)
+	changed.MaxTokens, changed.Boundless = input.MaxTokens(sentIn(changed.Body))
+	return &changed, nil
+}
+
+// sentIn gives the fields of a request, nil for one that it has not, or that is null.
+func sentIn(body []byte) func(name string) jsontext.Value {
+	return func(name string) jsontext.Value {
+		m, _ := findMember(body, name)
 		if m.value.Kind() == 'n' {
 			return nil
 		}
 		return m.value
-	})
-	return &changed, nil
+	}
 }
 
 // apply changes a body at one place; every other byte stays.

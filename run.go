@@ -76,6 +76,7 @@ func runCommand(c *command) *cli.Command {
 		&cli.DurationFlag{Name: "max-wait", Usage: "longest wait for a rate limit or a provider that is down", Value: 10 * time.Minute, Category: pool},
 		&cli.DurationFlag{Name: "grace", Usage: "how long calls in flight are waited for after Ctrl-C", DefaultText: "--timeout", Category: pool},
 		&cli.IntFlag{Name: "limit", Usage: "send at most `N` prompts, then stop (exit 4)", DefaultText: "none", Category: pool},
+		&cli.IntFlag{Name: "max-invalid", Usage: "ask up to `N` times again for an answer that fits --json-schema; each try is paid", Value: 2, Category: pool},
 		yes(pool, "keep-going", "do not stop after 20 equal failures in a row"),
 
 		str("Files", "db", "job `FILE` (default: named after the input)"),
@@ -86,7 +87,7 @@ func runCommand(c *command) *cli.Command {
 
 		yes(sims, "simulate", "answer with the practice server in this process: no key, nothing spent, made-up answers"),
 		str(sims, "fault", "with --simulate: shares of calls that go wrong, as in `429=5%,cut=1%` (batch simulate --help lists them)"),
-		&cli.Uint64Flag{Name: "seed", Usage: "with --simulate: decides answers and faults", Category: sims},
+		&cli.Uint64Flag{Name: "sim-seed", Usage: "with --simulate: decides answers and faults", Category: sims},
 		&cli.DurationFlag{Name: "latency", Usage: "with --simulate: how long an answer takes", Value: 50 * time.Millisecond, Category: sims},
 	}
 	return &cli.Command{
@@ -145,7 +146,7 @@ func readRunConfig(ctx *cli.Context) (runConfig, error) {
 		pool: runner.Options{
 			Concurrency: ctx.Int("concurrency"), Limit: ctx.Int("limit"), RPM: ctx.Float64("rpm"), TPM: ctx.Float64("tpm"),
 			MaxAttempts: ctx.Int("max-attempts"), MaxWait: ctx.Duration("max-wait"), Grace: ctx.Duration("grace"),
-			KeepGoing: ctx.Bool("keep-going"),
+			KeepGoing: ctx.Bool("keep-going"), MaxInvalid: ctx.Int("max-invalid"),
 		},
 		dryRun: ctx.Bool("dry-run"), skipBad: ctx.Bool("skip-invalid"), accept: ctx.Bool("accept-changes"),
 	}
@@ -183,6 +184,9 @@ func (cfg *runConfig) validate(ctx *cli.Context) error {
 			return usage(fmt.Errorf("--%s %d: it must be at least 1", flag, ctx.Int(flag)), "leave it off for the default")
 		}
 	}
+	if cfg.pool.MaxInvalid < 0 {
+		return usage(fmt.Errorf("--max-invalid %d: it must be at least 0", cfg.pool.MaxInvalid), "0 asks each prompt once")
+	}
 	for _, flag := range []string{"rpm", "tpm"} {
 		if v := ctx.Float64(flag); ctx.IsSet(flag) && !(v > 0 && v < 1e12) {
 			return usage(fmt.Errorf("--%s %v: it must be more than 0", flag, v), "leave it off for no limit of your own")
@@ -199,7 +203,7 @@ func (cfg *runConfig) validate(ctx *cli.Context) error {
 	if cfg.maxBytes < 1 {
 		return usage(fmt.Errorf("--max-response %d: it must be at least 1", cfg.maxBytes), "leave it off for 64 MiB")
 	}
-	for _, flag := range []string{"fault", "seed", "latency"} {
+	for _, flag := range []string{"fault", "sim-seed", "latency"} {
 		if ctx.IsSet(flag) && !cfg.simulate {
 			return usage(fmt.Errorf("--%s goes with --simulate", flag), "a practice server of its own port is started by batch simulate")
 		}
@@ -419,6 +423,9 @@ func (d *drain) prepare(ctx context.Context) error {
 			"the last run died: %s of it may have been sent and paid for; they go out again with the same idempotency key", plural(died, "call"))
 	}
 	d.fills = inForce(d.settings, d.cfg.fills)
+	if err := d.fills.checkContext(); err != nil {
+		return err
+	}
 	if kept := d.fills.keptBut(d.cfg.fills); len(kept) > 0 && len(d.cfg.inputs) > 0 {
 		d.term.say("kept", event{"flags": kept}, "using %s of the earlier run", strings.Join(kept, ", "))
 	}

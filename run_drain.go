@@ -68,6 +68,10 @@ func (d *drain) sayPlan() {
 	if c.Skipped > 0 {
 		rest = append(rest, count(c.Skipped)+" skipped")
 	}
+	if c.Shared > 0 {
+		rest = append(rest, count(c.Shared)+" shared")
+		e["shared"] = c.Shared
+	}
 	if len(rest) > 0 {
 		text += " (" + strings.Join(rest, ", ") + ")"
 	}
@@ -171,6 +175,13 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 	opt := d.cfg.pool
 	opt.Endpoint, opt.AllowSimulated, opt.Budget = d.endpointName(), d.simulated, d.budget()
 	var err error
+	if schema := d.fills["json-schema"]; schema != "" {
+		form, err := compileSchema(schema)
+		if err != nil {
+			return runner.Summary{}, fmt.Errorf("--json-schema, as the job file keeps it: %w", err)
+		}
+		opt.Check = form.check
+	}
 	if opt.NotBefore, err = d.store.NotBefore(ctx, opt.Endpoint); err != nil {
 		return runner.Summary{}, err
 	}
@@ -327,11 +338,17 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 	if c.Skipped > 0 {
 		text += fmt.Sprintf(", %s skipped", count(c.Skipped))
 	}
+	if c.Shared > 0 {
+		text += fmt.Sprintf(", %s shared", count(c.Shared))
+	}
 	if left > 0 {
 		text += fmt.Sprintf(", %s to go", count(left))
 	}
 	e := event{"jobs": c.Jobs, "done": c.Done, "failed": c.Failed, "skipped": c.Skipped, "pending": left, "exit": d.exitCode(sum, rep),
 		"run": map[string]int64{"done": sum.Done, "failed": sum.Failed, "retried": sum.Retried}}
+	if c.Shared > 0 {
+		e["shared"] = c.Shared
+	}
 	if written {
 		e["prompt_tokens"], e["completion_tokens"], e["total_tokens"] = rep.Prompt, rep.Completion, rep.Total
 		e["estimated_tokens"], e["usage_unknown"] = rep.Estimated, rep.UsageUnknown
@@ -467,6 +484,9 @@ func (d *drain) explainStop(s *runner.Stop) (reason, hint string) {
 		return "the budget is reached: " + said, ""
 	case runner.KeyReused:
 		return "the API holds another request under one of our idempotency keys: " + said, "this should not happen; please report it, with the version of batch; nothing was marked failed"
+	case runner.InvalidAnswers:
+		return "20 answers in a row were no good: " + said,
+			"each of them is paid: look at --json-schema and the prompt, then go on; the failed ones: batch retry " + shellQuote(d.cfg.db) + "; --keep-going does not stop"
 	case runner.SameFailure:
 		return fmt.Sprintf("20 answers in a row were the same failure, status %d: %s", s.Status, said),
 			"mend what the prompts share (--model, a parameter) and go on; those prompts are pending again; --keep-going fails them instead"

@@ -15,10 +15,10 @@ import (
 )
 
 // fillFlags are the flags that say what the input does not say itself. They are kept in the job file.
-var fillFlags = slices.Concat(fieldFlags, rowFlags)
+var fillFlags = slices.Concat(fieldFlags, schemaFlags, rowFlags, contextFlags)
 
 // fieldFlags are those that fill in request fields, in the order in which they are put into a body.
-var fieldFlags = []string{"model", "temperature", "top-p", "max-tokens", "stop", "presence-penalty", "frequency-penalty", "user", "stream", "system"}
+var fieldFlags = []string{"model", "temperature", "top-p", "max-tokens", "stop", "presence-penalty", "frequency-penalty", "user", "seed", "stream", "system"}
 
 func fillInFlags() []cli.Flag {
 	const category = "Requests: what the lines do not say themselves"
@@ -35,7 +35,12 @@ func fillInFlags() []cli.Flag {
 		str("presence-penalty", "`-2..2`"),
 		str("frequency-penalty", "`-2..2`"),
 		str("user", "end-user `ID` for the provider's abuse detection"),
+		str("seed", "the `NUMBER` that random choices begin with, where the endpoint has that; with --samples one more for each"),
 		&cli.BoolFlag{Name: "stream", Usage: "have the answers streamed", Category: category},
+		str("max-context", "most `TOKENS` of a prompt together with its max_tokens; a longer line is a bad one (images are not counted)"),
+		&cli.BoolFlag{Name: "trim", Usage: "with --max-context: drop the oldest turns of a conversation that is too long, never system messages nor the last question", Category: category},
+		str("json-schema", "answers must be JSON that fits the schema in this `FILE`; it is sent as response_format, and each answer is checked"),
+		str("response-format", "`HOW` --json-schema is asked for: json_schema, json_object, or none where the API refuses the field (default: json_schema)"),
 	}...)
 }
 
@@ -79,7 +84,10 @@ func readFillIns(ctx *cli.Context) (fillIns, error) {
 			return nil, usage(fmt.Errorf("--%s: %w", flag, err), "batch run --help shows its range")
 		}
 	}
-	return fills, nil
+	if err := fills.readContextFlags(ctx); err != nil {
+		return nil, err
+	}
+	return fills, fills.readSchemaFlags(ctx)
 }
 
 // quote writes a string as JSON, and the empty one as nothing.
@@ -177,6 +185,9 @@ func (f fillIns) defaults() input.Defaults {
 		}
 		name := strings.ReplaceAll(flag, "-", "_")
 		d.Fields = append(d.Fields, input.Field{Name: name, Value: jsontext.Value(value)})
+	}
+	if format := f.responseFormat(); format != "" {
+		d.Fields = append(d.Fields, input.Field{Name: "response_format", Value: jsontext.Value(format)})
 	}
 	return d
 }

@@ -55,7 +55,7 @@ func (d *drain) importInputs(ctx context.Context) error {
 		settings[settingShape] = d.settings[settingShape]
 		imp.shaped = true
 	}
-	done, err := d.store.Import(ctx, store.ImportOptions{Settings: settings, AcceptChanges: d.cfg.accept, DryRun: d.cfg.dryRun, Check: d.settle(ctx)},
+	done, err := d.store.Import(ctx, store.ImportOptions{Settings: settings, AcceptChanges: d.cfg.accept, Share: d.fills["dedupe"] != "", DryRun: d.cfg.dryRun, Check: d.settle(ctx)},
 		func(table *store.Importer) error { return imp.load(ctx, d.cfg.inputs, table) })
 	var brake *store.BrakeError
 	if errors.As(err, &brake) {
@@ -390,8 +390,8 @@ func readLines(ctx context.Context, r *input.Reader, groups chan<- []line) error
 func (imp *importer) add(l *line, name string, table *store.Importer) error {
 	if l.bad == nil {
 		p := &l.prompt
-		return table.Add(store.Job{Line: p.Line, CustomID: p.CustomID, HasCustomID: p.HasCustomID, Model: p.Model,
-			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens, MaxTokens: p.MaxTokens, Boundless: p.Boundless})
+		return table.Add(store.Job{Line: p.Line, CustomID: p.CustomID, HasCustomID: p.HasCustomID, Sample: p.Sample, Model: p.Model,
+			Key: p.Key, Body: p.Body, Carried: p.Carried, Tokens: p.Tokens, MaxTokens: p.MaxTokens, Boundless: p.Boundless, Trimmed: p.Trimmed})
 	}
 	imp.note(badLine{File: name, Line: l.bad.Line, Field: l.bad.Field, Problem: l.bad.Problem, Hint: l.bad.Hint})
 	if !imp.skipBad {
@@ -467,6 +467,7 @@ func (d *drain) explainBrake(brake *store.BrakeError) error {
 // sayImport tells what the input changed, and what of it is used otherwise than its author may think.
 func (d *drain) sayImport(c store.Changes, imp *importer) {
 	prompts := imp.prompts()
+	what := plural(int64(prompts), "prompt")
 	used := map[string]int{}
 	var carried []string
 	for _, s := range imp.stats {
@@ -480,13 +481,28 @@ func (d *drain) sayImport(c store.Changes, imp *importer) {
 		}
 	}
 	e := event{"prompts": prompts, "new": c.New, "changed": c.Changed, "kept": c.Kept, "gone": c.Gone, "bad": imp.badCount}
-	if c.Kept+c.Changed+c.Gone > 0 {
-		d.term.say("import", e, "%s: %s new, %s changed, %s kept, %s gone", plural(int64(prompts), "prompt"), count(c.New), count(c.Changed), count(c.Kept), count(c.Gone))
-	} else {
-		d.term.say("import", e, "%s read", plural(int64(prompts), "prompt"))
+	if n := imp.reading.Samples; n > 1 {
+		what += fmt.Sprintf(" x %s samples", count(int64(n)))
+		e["samples"] = n
 	}
-	for _, flag := range fieldFlags {
+	shared := ""
+	if n := d.counts.Shared; n > 0 {
+		shared = fmt.Sprintf(", %s shared", count(n))
+		e["shared"] = n
+	}
+	if c.Kept+c.Changed+c.Gone > 0 {
+		d.term.say("import", e, "%s: %s new, %s changed, %s kept, %s gone%s", what, count(c.New), count(c.Changed), count(c.Kept), count(c.Gone), shared)
+	} else {
+		d.term.say("import", e, "%s read%s", what, shared)
+	}
+	if n, turns := imp.trimmed(); n > 0 {
+		d.term.say("trimmed", event{"conversations": n, "turns": turns, "prompts": prompts}, "%s", imp.trimmedWords())
+	}
+	for _, flag := range append(slices.Clone(fieldFlags), "json-schema") {
 		name := strings.ReplaceAll(flag, "-", "_")
+		if flag == "json-schema" {
+			name = "response_format"
+		}
 		if n, set := used[name]; set && n == 0 {
 			d.term.warn("fill", event{"flag": "--" + flag, "used": n, "prompts": prompts}, "--%s is used for 0 of %s", flag, plural(int64(prompts), "line"))
 		}

@@ -17,7 +17,7 @@ import (
 )
 
 // rowFlags are the flags that say how bytes become rows, and rows prompts.
-var rowFlags = []string{"input-format", "delimiter", "separator", "template", "prompt", "image-column"}
+var rowFlags = []string{"input-format", "delimiter", "separator", "template", "prompt", "image-column", "samples", "dedupe"}
 
 func rowsFlags() []cli.Flag {
 	const category = "Input: how a file becomes prompts"
@@ -27,6 +27,8 @@ func rowsFlags() []cli.Flag {
 	return []cli.Flag{
 		str("prompt", "make the prompt of each row by this `TEMPLATE`, as in 'Translate to {{.lang}}: {{.text}}'; a row is then data, and its keys are no request fields"),
 		str("template", "the same from a `FILE`"),
+		str("samples", "ask for `N` answers a prompt, each a request of its own: id#1 to id#N, and a column sample (a line's own n asks for several in one request)"),
+		&cli.BoolFlag{Name: "dedupe", Usage: "send equal requests once: the answer stands in the rows of all of them, and is paid once", Category: category},
 		str("image-column", "put the image beside each prompt whose path or URL stands in the column `NAME`"),
 		str("input-format", "`FORMAT` where content and name do not tell: jsonl, json, csv, text or parquet"),
 		str("delimiter", "the `CHARACTER` between cells of CSV, as in ';' or '\\t' (default: found in the header)"),
@@ -67,6 +69,22 @@ func (f fillIns) readRowFlags(ctx *cli.Context) error {
 	}
 	if ctx.IsSet("image-column") {
 		f["image-column"] = quote(ctx.String("image-column"))
+	}
+	if ctx.IsSet("dedupe") {
+		f["dedupe"] = ""
+		if ctx.Bool("dedupe") {
+			f["dedupe"] = "true"
+		}
+	}
+	if ctx.IsSet("samples") {
+		n, err := strconv.Atoi(ctx.String("samples"))
+		if err != nil || n < 1 || n > input.MaxSamples {
+			return usage(fmt.Errorf("--samples %s: it must be between 1 and %s", printable(ctx.String("samples")), count(input.MaxSamples)), "it is the number of answers to each prompt")
+		}
+		f["samples"] = strconv.Itoa(n)
+		if n == 1 { // lines are left as they are
+			f["samples"] = ""
+		}
 	}
 	if name := ctx.String("template"); name != "" {
 		f[templateName] = name
@@ -150,7 +168,11 @@ func (f fillIns) reading() (input.Options, error) {
 		json.Unmarshal([]byte(f[flag]), &s) // our own quoting; nothing for a flag that is not given
 		return s
 	}
-	opt := input.Options{Defaults: f.defaults(), ImageColumn: text("image-column")}
+	if f["response-format"] != "" && f["json-schema"] == "" {
+		return input.Options{}, usage(errors.New("--response-format goes with --json-schema"), "a line may have a response_format of its own")
+	}
+	opt := input.Options{Defaults: f.defaults(), ImageColumn: text("image-column"), Context: f.context()}
+	opt.Samples, _ = strconv.Atoi(f["samples"])
 	opt.Layout.Format = input.Format(text("input-format"))
 	opt.Layout.Delimiter, _ = utf8.DecodeRuneInString(text("delimiter"))
 	if f["delimiter"] == "" {

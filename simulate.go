@@ -46,9 +46,12 @@ Faults, as in --fault 429=5%,500=1%,cut=1%:
 	}
 }
 
-// readSimulation reads the flags that run and simulate share; run has not all of them.
+// readSimulation reads the flags that run and simulate share; run has not all of them, and its --seed goes to whoever answers.
 func readSimulation(ctx *cli.Context) (sim.Options, error) {
 	opt := sim.Options{Seed: ctx.Uint64("seed"), Latency: ctx.Duration("latency"), Jitter: ctx.Float64("jitter")}
+	if ctx.Command.Name != "simulate" {
+		opt.Seed = ctx.Uint64("sim-seed")
+	}
 	if ctx.String("fault") == "" {
 		return opt, nil
 	}

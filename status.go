@@ -46,6 +46,7 @@ type status struct {
 	Pending int64 `json:"pending"`
 	InWork  int64 `json:"running"`
 	Skipped int64 `json:"skipped"`
+	Shared  int64 `json:"shared,omitempty"` // lines whose answer is that of an equal one
 
 	Attempts     int64 `json:"attempts"`
 	Prompt       int64 `json:"prompt_tokens"`
@@ -128,7 +129,7 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 	if err != nil {
 		return s, err
 	}
-	s.Jobs, s.Done, s.Failed, s.Pending, s.InWork, s.Skipped = c.Jobs, c.Done, c.Failed, c.Pending, c.Running, c.Skipped
+	s.Jobs, s.Done, s.Failed, s.Pending, s.InWork, s.Skipped, s.Shared = c.Jobs, c.Done, c.Failed, c.Pending, c.Running, c.Skipped, c.Shared
 	totals, err := v.Totals(ctx.Context)
 	if err != nil {
 		return s, err
@@ -240,6 +241,7 @@ func (s status) print(w io.Writer) error {
 		row("  out when a run died, possibly paid", s.InWork)
 	}
 	row("lines skipped", s.Skipped)
+	row("lines that share an answer", s.Shared)
 	row("attempts", s.Attempts)
 	row("  possibly paid, without an answer", s.PossiblyPaid)
 	if s.Total+s.Wasted+s.Gone > 0 {

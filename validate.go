@@ -31,6 +31,8 @@ type validation struct {
 	Bad     int       `json:"bad"`
 	Lines   []badLine `json:"bad_lines"` // the first 50
 	Carried []string  `json:"carried"`
+	Trimmed int       `json:"trimmed,omitempty"`       // conversations that would lose turns
+	Turns   int       `json:"trimmed_turns,omitempty"` // how many
 }
 
 // validateVerb imports the input into a job file that is thrown away: what it says is what a run would say.
@@ -44,6 +46,9 @@ func (c *command) validateVerb(ctx *cli.Context) error {
 	}
 	fills, err := readFillIns(ctx)
 	if err != nil {
+		return err
+	}
+	if err := fills.checkContext(); err != nil {
 		return err
 	}
 	reading, err := fills.reading()
@@ -73,6 +78,7 @@ func (c *command) validateVerb(ctx *cli.Context) error {
 	if doc.Lines == nil {
 		doc.Lines = []badLine{}
 	}
+	doc.Trimmed, doc.Turns = imp.trimmed()
 	for _, s := range imp.stats {
 		for _, name := range s.Carried {
 			if !slices.Contains(doc.Carried, name) {
@@ -86,6 +92,9 @@ func (c *command) validateVerb(ctx *cli.Context) error {
 		}
 	} else {
 		fmt.Fprintf(c.stdout, "%s, all good\n", plural(int64(doc.Prompts), "prompt"))
+		if words := imp.trimmedWords(); words != "" {
+			fmt.Fprintln(c.stdout, words)
+		}
 		if len(doc.Carried) > 0 {
 			fmt.Fprintf(c.stdout, "carried, not sent: %s\n", printable(strings.Join(doc.Carried, ", ")))
 		}

@@ -45,6 +45,7 @@ type verdict struct {
 	Failed  int64 `json:"failed"`
 	Pending int64 `json:"pending"`
 	Skipped int64 `json:"skipped"`
+	Shared  int64 `json:"shared,omitempty"` // lines whose answer is that of an equal one
 
 	Files map[string]string `json:"files"` // equal, different, gone, or old: as written, before the job file changed
 }
@@ -109,7 +110,7 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 	if err != nil {
 		return doc, err
 	}
-	doc.Jobs, doc.Done, doc.Failed, doc.Pending, doc.Skipped = n.Jobs, n.Done, n.Failed, n.Pending+n.Running, n.Skipped
+	doc.Jobs, doc.Done, doc.Failed, doc.Pending, doc.Skipped, doc.Shared = n.Jobs, n.Done, n.Failed, n.Pending+n.Running, n.Skipped, n.Shared
 	checked, err := output.Compare(ctx, v, st, output.Options{})
 	var failure *store.Failure
 	var system syscall.Errno
@@ -181,6 +182,9 @@ func (doc verdict) print(w io.Writer) error {
 		}
 	}
 	text := fmt.Sprintf("proven: %s, each answered exactly once", plural(doc.Jobs, "prompt"))
+	if doc.Shared > 0 {
+		text += fmt.Sprintf(", for %s more", count(doc.Shared))
+	}
 	switch {
 	case !doc.Sound:
 		text = fmt.Sprintf("not sound: %s", plural(int64(len(doc.Wrong)), "thing")+" wrong")

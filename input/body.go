@@ -187,6 +187,9 @@ func (r *Reader) appendFillIns(b []byte, members []member, except string) []byte
 		b = append(b, ',', '"')
 		b = append(b, f.Name...)
 		b = append(b, '"', ':')
+		if f.Name == seedField {
+			r.seedAt = len(b)
+		}
 		b = append(b, r.fill.take(i)...)
 	}
 	return b

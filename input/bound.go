@@ -58,6 +58,14 @@ func longest(sent func(name string) jsontext.Value) int64 {
 	return longest
 }
 
+// boundField names the field that longest goes by.
+func boundField(sent func(name string) jsontext.Value) string {
+	if positive(sent("max_completion_tokens")) == longest(sent) && sent("max_completion_tokens") != nil {
+		return "max_completion_tokens"
+	}
+	return "max_tokens"
+}
+
 // sent gives the value of a field of the request that was put together last, of the line or a fill-in that it took; nil without
 // one, and for null, which says as much.
 func (r *Reader) sent(name string) jsontext.Value {

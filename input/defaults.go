@@ -37,14 +37,18 @@ func (d Defaults) Check() error {
 	for i, f := range d.Fields {
 		same := func(o Field) bool { return o.Name == f.Name }
 		switch {
-		case !chat.IsField(f.Name) || f.Name == "messages":
+		case !chat.IsField(f.Name) && f.Name != seedField && f.Name != "response_format" || f.Name == "messages":
 			return &chat.FieldError{Field: shownKey(f.Name), Problem: "is not a field that can be filled in"}
 		case slices.ContainsFunc(d.Fields[:i], same):
 			return &chat.FieldError{Field: f.Name, Problem: "is given twice"}
 		case !f.Value.IsValid():
 			return &chat.FieldError{Field: f.Name, Problem: "is not valid JSON"}
 		}
-		if bad := chat.CheckField(f.Name, f.Value); bad != nil {
+		bad := chat.CheckField(f.Name, f.Value)
+		if f.Name == seedField {
+			bad = checkSeed(f.Value)
+		}
+		if bad != nil {
 			return bad
 		}
 	}

@@ -46,7 +46,7 @@ func (g *group) fill(read func() (Prompt, error)) {
 		p, err := read()
 		g.lines = append(g.lines, result{p, err})
 		if err == nil {
-			g.requests = append(g.requests, tokens.Request{Model: p.Model, Body: p.Body})
+			g.requests = append(g.requests, tokens.Request{Model: p.Model, Body: p.Body, Tokens: p.Tokens, Known: p.counted})
 			bytes += len(p.Body)
 			continue
 		}

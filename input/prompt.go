@@ -26,8 +26,9 @@ type Prompt struct {
 	File string // as the user named it; "-" is standard input
 	Line int    // counted from 1, blank lines included
 
-	CustomID    string // "" with HasCustomID false when the line has none
+	CustomID    string // "" with HasCustomID false when the line has none; with Options.Samples its SampleID
 	HasCustomID bool
+	Sample      int  // which of the prompts of its line, counted from 1; 0 when a line is one
 	Batch       bool // the line is of the custom_id + body form
 
 	Model   string   // requested model, of the line or a fill-in
@@ -42,6 +43,11 @@ type Prompt struct {
 	// Boundless says that nothing bounds what the call can use, and MaxTokens is 0: parts of the prompt or of the answer are not
 	// text, or it asks for several choices without saying how long.
 	Boundless bool
+
+	Trimmed int // turns that were dropped so that the conversation fits into Options.Context
+
+	counted bool // Tokens are known already, exactly
+	seedAt  int  // place in Body of the seed that was filled in; 0 for none
 }
 
 // LineError is a bad line: where it stands, what is wrong and what to do about it. It never holds prompt text.

@@ -28,13 +28,18 @@ type Options struct {
 	Prompt, System *Template
 	// ImageColumn names the field with the path or URL of an image, which is put beside the prompt; "" for none.
 	ImageColumn string
+	// Context bounds the length of conversations.
+	Context Context
+	// Samples is how many prompts are made of each line, one after the other. Each bears its number; a seed that is filled in counts up.
+	// 0 and 1 leave lines as they are.
+	Samples int
 	// Counter counts the prompts' tokens, on all processors; nil for the cheap rule of tokens.Estimate. Files that are read one after
 	// another may share one.
 	Counter *tokens.Counter
 }
 
 // Reader reads one prompt file in one pass. Its memory is bounded by the longest row, and with a Counter by a group of
-// rows. It is for one goroutine; the prompts that it gives share no memory with it.
+// rows. It is for one goroutine; the prompts that it gives share no memory with it, only samples with each other.
 type Reader struct {
 	name    string
 	src     io.Reader
@@ -44,7 +49,9 @@ type Reader struct {
 	prompt  *rendering // nil for rows that are requests themselves
 	system  *rendering
 	images  *images
-	row     object // the row as templates see it
+	context Context
+	each    []int64 // tokens of the messages of a line
+	row     object  // the row as templates see it
 
 	rows rows   // nil until the first is asked for
 	unit string // what errors call a row
@@ -56,10 +63,13 @@ type Reader struct {
 	body  []byte  // the request of the line, under construction
 	model string  // of the last prompt: most lines name the same one
 
-	keys  map[string]*known
-	group group
+	keys    map[string]*known
+	group   group
+	samples sampler
+	seedAt  int // of the line: place in body of the seed that was filled in
 
 	prompts, bad, batch int
+	trimmed, turns      int // prompts that lost turns, and how many
 	carried             []string
 	moreCarried         bool
 }
@@ -77,11 +87,13 @@ func NewReader(name string, r io.Reader, opt Options) *Reader {
 		fill:    newFiller(opt.Defaults),
 		prompt:  newRendering(opt.Prompt),
 		system:  newRendering(opt.System),
+		context: opt.Context,
 		row:     object{},
 		unit:    "line",
 		keys:    make(map[string]*known),
 		dec:     newDecoder(),
 		group:   group{counter: opt.Counter},
+		samples: newSampler(opt.Samples, opt.Defaults),
 	}
 	if opt.ImageColumn != "" {
 		reader.images = &images{column: opt.ImageColumn, dir: filepath.Dir(name)}
@@ -103,11 +115,23 @@ func (r *Reader) Close() {
 // Next gives the next good line. The error is a *LineError for a bad line, after which Next goes on with the next
 // one; io.EOF at the end; and of anything else, a failure to read that names the file.
 func (r *Reader) Next() (Prompt, error) {
+	if r.samples.left > 0 {
+		return r.samples.next(), nil
+	}
+	p, err := r.counted()
+	if err == nil {
+		p = r.samples.of(p)
+	}
+	return p, err
+}
+
+// counted gives the prompt of the next line.
+func (r *Reader) counted() (Prompt, error) {
 	if r.group.counter != nil {
 		return r.group.next(r.read)
 	}
 	p, err := r.read()
-	if err == nil {
+	if err == nil && !p.counted {
 		p.Tokens = tokens.Estimate(p.Body)
 	}
 	return p, err
@@ -171,6 +195,7 @@ func (r *Reader) parse(text []byte) (Prompt, *LineError) {
 	}
 	r.line.reset()
 	r.fill.begin()
+	r.seedAt = 0
 	bad := r.scan(text)
 	switch {
 	case bad != nil:
@@ -179,13 +204,17 @@ func (r *Reader) parse(text []byte) (Prompt, *LineError) {
 	default:
 		bad = r.assemble(text)
 	}
+	var fit fitted
+	if bad == nil {
+		fit, bad = r.fit()
+	}
 	if bad != nil {
 		if id := r.line.value("custom_id"); id.Kind() == '"' {
 			bad.CustomID = string(decoded(id))
 		}
 		return Prompt{}, bad
 	}
-	p := Prompt{File: r.name, Line: r.at.number, Batch: r.line.batch, Body: bytes.Clone(r.body), Model: r.model}
+	p := Prompt{File: r.name, Line: r.at.number, Batch: r.line.batch, Body: bytes.Clone(r.body), Model: r.model, seedAt: r.seedAt}
 	if id := r.line.value("custom_id"); id != nil {
 		p.CustomID, p.HasCustomID = string(decoded(id)), true
 	}
@@ -196,6 +225,11 @@ func (r *Reader) parse(text []byte) (Prompt, *LineError) {
 	}
 	p.Key = key
 	p.MaxTokens, p.Boundless = r.bound()
+	p.Tokens, p.counted, p.Trimmed = fit.tokens, fit.known, fit.turns
+	if p.Trimmed > 0 {
+		r.trimmed++
+		r.turns += p.Trimmed
+	}
 	r.fill.keep()
 	if p.Batch {
 		r.batch++

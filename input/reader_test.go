@@ -291,7 +291,11 @@ func TestDefaultsCheck(t *testing.T) {
 		{fill("", "model", `m`), "model: is not valid JSON"},
 		{fill("", "user", `"a"`, "user", `"b"`), "user: is given twice"},
 		{fill("", "messages", `[]`), "messages: is not a field that can be filled in"},
-		{fill("", "seed", `1`), "seed: is not a field that can be filled in"},
+		{fill("", "tools", `[]`), "tools: is not a field that can be filled in"},
+		{fill("", "seed", `-7`), ""},
+		{fill("", "seed", `1.5`), "seed: 1.5 is not an integer, or too large for one"},
+		{fill("", "seed", `9007199254740993`), "seed: 9007199254740993 is not an integer, or too large for one"},
+		{fill("", "seed", `-0`), "seed: -0 is not an integer, or too large for one"},
 		{fill("\xff"), "system: is not valid UTF-8"},
 		{Options{Defaults: Defaults{System: new(string)}}, "system: is empty"},
 	} {

@@ -28,6 +28,8 @@ type Stats struct {
 	MoreCarried bool
 	// AllBatch is true when there are prompts, and every one is of the custom_id + body form.
 	AllBatch bool
+	// Trimmed is the number of conversations that lost turns, TrimmedTurns that of the turns.
+	Trimmed, TrimmedTurns int
 }
 
 // FillIn says for how many prompts a fill-in is used.
@@ -42,6 +44,7 @@ func (r *Reader) Stats() Stats {
 		Lines: r.at.number, NonBlank: r.prompts + r.bad, Prompts: r.prompts, Bad: r.bad,
 		Carried: slices.Clone(r.carried), MoreCarried: r.moreCarried,
 		AllBatch: r.prompts > 0 && r.batch == r.prompts,
+		Trimmed:  r.trimmed, TrimmedTurns: r.turns,
 	}
 	for i, f := range r.fill.fields {
 		s.FillIns = append(s.FillIns, FillIn{f.Name, r.fill.used[i]})

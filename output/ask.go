@@ -23,14 +23,14 @@ type Asker struct {
 
 // NewAsker makes an Asker for the rows of src. A name that none of them has is a *RefusedError.
 func NewAsker(ctx context.Context, src Source, expr *where.Expr) (*Asker, error) {
-	if err := checkNames(ctx, src, Options{Where: expr}, set(resultColumns, append(whyNames, "file", "simulated", "choices", "message")...), slices.Concat(whyNames, resultColumns)); err != nil {
+	if err := checkNames(ctx, src, Options{Where: expr}, set(resultColumns, append(whyNames, "file", "trimmed_turns", "sample", "simulated", "choices", "message")...), slices.Concat(whyNames, resultColumns)); err != nil {
 		return nil, err
 	}
 	prices, err := src.Prices(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Asker{expr: expr, flat: flat{newPicker(), Options{ShowFile: true}, NewPrices(prices)}}, nil
+	return &Asker{expr: expr, flat: flat{newPicker(), Options{ShowFile: true}, NewPrices(prices), nil}}, nil
 }
 
 // Holds answers the question for a prompt.

@@ -115,8 +115,10 @@ func (c *columns) settle() {
 	optional("tools")
 	optional("functions")
 	optional("parallel_tool_calls")
+	optional("sample")
 	optional("reused")
 	optional("reused_tokens")
+	optional("trimmed_turns")
 	optional("simulated")
 	names = append(names, c.own...)
 	if c.overflow {

@@ -43,7 +43,10 @@ func (p Prices) spent(row *store.Row) (source string, u store.Usage, cost tokens
 	case row.Estimated > 0:
 		source, u = "estimated", row.EstimatedUsage()
 	}
-	if row.Reused {
+	switch { // what was taken over from another job file cost nothing here, and what a line shares stands at the other's cost
+	case row.Shared:
+		return "shared", u, 0, true
+	case row.Reused:
 		return "reused", u, 0, true
 	}
 	cost, known = p.Of(row.Endpoint, row.Model).Cost(tokens.Usage(u))

@@ -22,11 +22,14 @@ func (f Field) String() string {
 // ParseFields reads the value of --fields: names with commas between them, each perhaps with another behind an equals sign. A name may stand
 // in backquotes, with which it may hold commas, equals signs and spaces at its ends; a doubled backquote is one of the name.
 func ParseFields(s string) ([]Field, error) {
+	return parseFields(s, func(problem string, args ...any) error {
+		return &RefusedError{Problem: "--fields: " + fmt.Sprintf(problem, args...), Hint: "as in --fields prompt,content=answer,label"}
+	})
+}
+
+func parseFields(s string, refuse func(problem string, args ...any) error) ([]Field, error) {
 	if s == "" {
 		return nil, nil
-	}
-	refuse := func(problem string, args ...any) error {
-		return &RefusedError{Problem: "--fields: " + fmt.Sprintf(problem, args...), Hint: "as in --fields prompt,content=answer,label"}
 	}
 	var all []Field
 	for rest, more := s, true; more; {
@@ -105,8 +108,9 @@ func CheckNames(ctx context.Context, src Source, opt Options) error {
 // checkNames knows what may be asked beside the author's own, and tells the columns.
 func checkNames(ctx context.Context, src Source, opt Options, asked map[string]bool, columns []string) error {
 	var missing []string
+	extracted := extractedNames(opt.Extract)
 	want := func(name string, known map[string]bool) {
-		if !known[name] && !slices.Contains(missing, name) {
+		if !known[name] && !slices.Contains(extracted, name) && !slices.Contains(missing, name) {
 			missing = append(missing, name)
 		}
 	}
@@ -118,13 +122,13 @@ func checkNames(ctx context.Context, src Source, opt Options, asked map[string]b
 			want(name, asked)
 		}
 		for _, word := range opt.Where.Words() {
-			if asked[word] {
+			if asked[word] || slices.Contains(extracted, word) {
 				return &RefusedError{Problem: "--where: " + word + " is a column, and stands where a text is expected",
 					Hint: "put the text in quotes, or the column in backquotes"}
 			}
 		}
 	}
-	if len(missing) == 0 {
+	if len(missing) == 0 && len(extracted) == 0 {
 		return nil
 	}
 	cols := newColumns(nil)
@@ -141,18 +145,24 @@ func checkNames(ctx context.Context, src Source, opt Options, asked map[string]b
 		}
 		for i := range rec.fields {
 			name = appendText(name[:0], rec.fields[i].key)
+			if slices.Contains(extracted, string(name)) {
+				return ownExtracted(opt.Extract, string(name))
+			}
 			if at := slices.Index(missing, string(name)); at >= 0 {
 				missing = slices.Delete(missing, at, at+1)
 			}
 		}
-		if len(missing) == 0 {
+		if len(missing) == 0 && len(extracted) == 0 {
 			return nil
 		}
 		if err := cols.add(&rec); err != nil {
 			return err
 		}
 	}
-	known := slices.Clone(columns)
+	if len(missing) == 0 {
+		return nil
+	}
+	known := slices.Concat(columns, extracted)
 	if opt.ShowFile {
 		known = append([]string{"file"}, known...)
 	}
@@ -163,7 +173,7 @@ func checkNames(ctx context.Context, src Source, opt Options, asked map[string]b
 }
 
 // askedNames are the names that Where knows beside the author's own: the columns of a result, and where its job stands.
-var askedNames = set(resultColumns, "file", "simulated", "choices", "message", "state")
+var askedNames = set(resultColumns, "file", "sample", "simulated", "trimmed_turns", "choices", "message", "state")
 
 // chooser makes a record of the chosen fields of another.
 type chooser struct {

@@ -26,8 +26,8 @@ var (
 	errorColumns = []string{"line", "custom_id", "prompt", "status", "type", "code", "message", "request_id", "attempts",
 		"possibly_paid"}
 
-	resultNames = set(resultColumns, "file", "simulated", "choices", "message")
-	errorNames  = set(errorColumns, "file", "simulated")
+	resultNames = set(resultColumns, "file", "sample", "trimmed_turns", "simulated", "choices", "message")
+	errorNames  = set(errorColumns, "file", "sample", "trimmed_turns", "simulated")
 )
 
 func set(names []string, more ...string) map[string]bool {
@@ -41,8 +41,9 @@ func set(names []string, more ...string) map[string]bool {
 // flat is the default shape.
 type flat struct {
 	*picker
-	opt    Options
-	prices Prices
+	opt     Options
+	prices  Prices
+	extract *extractor // nil without fields to extract
 }
 
 func (s *flat) answer(rec *record, row *store.Row) error {
@@ -70,8 +71,14 @@ func (s *flat) answer(rec *record, row *store.Row) error {
 	rec.int("latency_ms", row.Latency.Milliseconds())
 	rec.text("request_id", row.RequestID)
 	rec.raw("created", seconds(ans.created))
+	names := resultNames
+	if s.extract != nil {
+		names = s.extract.names
+		s.extract.add(rec, content)
+	}
+	s.trimmed(rec, row)
 	s.simulated(rec, row)
-	if err := s.carried(rec, row, resultNames); err != nil {
+	if err := s.carried(rec, row, names); err != nil {
 		return err
 	}
 	if ans.n > 1 || len(ans.first.logprobs) > 0 && !empty(ans.first.logprobs) {
@@ -109,6 +116,7 @@ func (s *flat) failure(rec *record, row *store.Row) error {
 	rec.text("request_id", row.RequestID)
 	rec.int("attempts", int64(row.Attempts))
 	rec.bool("possibly_paid", row.PossiblyPaid)
+	s.trimmed(rec, row)
 	s.simulated(rec, row)
 	return s.carried(rec, row, errorNames)
 }
@@ -127,12 +135,22 @@ func (s *flat) head(rec *record, row *store.Row, req request) error {
 	} else {
 		rec.add("custom_id", null)
 	}
+	if row.Sample > 0 {
+		rec.int("sample", int64(row.Sample))
+	}
 	prompt, err := s.text(&rec.scratch, req.lastUser)
 	if err != nil {
 		return damaged(row, "request", err)
 	}
 	rec.raw("prompt", prompt)
 	return nil
+}
+
+// trimmed says that a conversation was sent without its oldest turns, and how many they were.
+func (s *flat) trimmed(rec *record, row *store.Row) {
+	if row.Trimmed > 0 {
+		rec.int("trimmed_turns", int64(row.Trimmed))
+	}
 }
 
 func (s *flat) simulated(rec *record, row *store.Row) {

@@ -70,7 +70,7 @@ func FuzzRow(f *testing.F) {
 			{State: store.Done, ID: 1, Body: body, Response: response, Carried: carried, CustomID: id, HasCustomID: true, RequestID: id, Model: id},
 			{State: store.Failed, ID: 2, Body: body, ErrorBody: errorBody, Carried: carried, Status: status, Message: id, Type: id, Code: id},
 		}
-		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Shape: Pairs}} {
+		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Shape: Pairs}, {Extract: extract(t, "a,b.0=c")}} {
 			for _, row := range rows {
 				w := newWriter(Files{Results: Stdout, Errors: "/nowhere/e", Usage: "/nowhere/u"}, opt, nil)
 				to, _, _, err := w.fill(&row)

@@ -55,22 +55,29 @@ func (s *openai) failure(rec *record, row *store.Row) error {
 // head adds id and custom_id. The id is made from what stays the same, so that writing twice gives the same bytes.
 func (s *openai) head(rec *record, row *store.Row) {
 	id := binary.BigEndian.AppendUint64(s.id[:0], uint64(row.ID))
-	if row.Skipped { // it has no job; longer, so that it cannot be the id of one
-		sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d", row.File, row.Line))
+	if row.Skipped || row.Shared { // it has no job; longer, so that it cannot be the id of one
+		place := fmt.Appendf(nil, "%s\x00%d", row.File, row.Line)
+		if row.Sample > 0 {
+			place = fmt.Appendf(place, "\x00%d", row.Sample)
+		}
+		sum := sha256.Sum256(place)
 		id = append(s.id[:0], sum[:12]...)
 	}
 	start := len(rec.scratch)
 	b := append(rec.scratch, `"batch_req_`...)
 	rec.scratch = append(hex.AppendEncode(b, id), '"')
 	rec.add("id", rec.scratch[start:])
-	switch {
-	case row.HasCustomID:
-		rec.quoted("custom_id", row.CustomID)
-	case s.opt.ShowFile:
-		rec.quoted("custom_id", row.File+":"+strconv.Itoa(row.Line))
-	default:
-		rec.quoted("custom_id", "line-"+strconv.Itoa(row.Line))
+	place := "line-" + strconv.Itoa(row.Line)
+	if s.opt.ShowFile {
+		place = row.File + ":" + strconv.Itoa(row.Line)
 	}
+	if row.Sample > 0 {
+		place += "#" + strconv.Itoa(row.Sample)
+	}
+	if row.HasCustomID {
+		place = row.CustomID
+	}
+	rec.quoted("custom_id", place)
 }
 
 func (s *openai) response(rec *record, row *store.Row, body []byte) {

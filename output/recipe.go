@@ -31,6 +31,11 @@ func (o Options) Recipe() string {
 		fields = append(fields, f.String())
 	}
 	add("compression", string(o.Compression))
+	var extract []string
+	for _, e := range o.Extract {
+		extract = append(extract, e.String())
+	}
+	add("extract", strings.Join(extract, ","))
 	add("fields", strings.Join(fields, ","))
 	add("split", splitString(o.Split))
 	if o.Where != nil {
@@ -81,6 +86,8 @@ func (o *Options) read(name, value string) error {
 	switch name {
 	case "compression":
 		o.Compression = Compression(value)
+	case "extract":
+		o.Extract, err = ParseExtract(value)
 	case "fields":
 		o.Fields, err = ParseFields(value)
 	case "split":

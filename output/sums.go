@@ -99,7 +99,7 @@ func sumRows(ctx context.Context, src Source, prices Prices) (sums, error) {
 		if err != nil {
 			return s, fmt.Errorf("read rows: %w", err)
 		}
-		if row.Skipped || row.State != store.Done || row.Reused {
+		if row.Skipped || row.State != store.Done || row.Reused || row.Shared {
 			continue
 		}
 		price := prices.Of(row.Endpoint, row.Model)

@@ -26,9 +26,9 @@ const (
 var (
 	resultTypes = map[string]valueType{"line": intType | never, "prompt_tokens": intType, "completion_tokens": intType,
 		"total_tokens": intType, "usage_source": textType | never, "cost": doubleType, "attempts": intType | never,
-		"latency_ms": intType | never, "created": intType, "simulated": boolType, "choices": jsonType, "message": jsonType}
+		"latency_ms": intType | never, "created": intType, "simulated": boolType, "choices": jsonType, "message": jsonType, "sample": intType, "trimmed_turns": intType}
 	errorTypes = map[string]valueType{"line": intType | never, "status": intType, "attempts": intType | never,
-		"possibly_paid": boolType | never, "simulated": boolType}
+		"possibly_paid": boolType | never, "simulated": boolType, "sample": intType, "trimmed_turns": intType}
 	pairTypes = map[string]valueType{"prompt": textType | never, "completion": textType | never, "simulated": boolType}
 	chatTypes = map[string]valueType{"messages": turnsType, "tools": jsonType, "functions": jsonType,
 		"parallel_tool_calls": anyType, "simulated": boolType}

@@ -30,9 +30,10 @@ type Options struct {
 	Simulated   bool        // the job file holds made-up answers, and every row says so
 	CSVRaw      bool        // no guard against formulas and NUL
 
-	Fields []Field     // of the results, in this order; none is every column
-	Where  *where.Expr // which answers are in the results; nil is every one
-	Split  []Part      // of the results; none is one file
+	Fields  []Field     // of the results, in this order; none is every column
+	Extract []Extract   // fields of answers that are JSON, as columns of their own
+	Where   *where.Expr // which answers are in the results; nil is every one
+	Split   []Part      // of the results; none is one file
 
 	JobFile string   // never written over
 	Inputs  []string // nor these
@@ -55,6 +56,8 @@ func (o Options) validate(files Files) error {
 		return &RefusedError{Problem: "Parquet is compressed by itself, and not once more", Hint: "use a name that ends in .parquet"}
 	case len(o.Fields) > 0 && shape != Flat:
 		return &RefusedError{Problem: "the columns of the " + string(shape) + " shape are fixed", Hint: "use --fields with --shape flat"}
+	case len(o.Extract) > 0 && shape != Flat && o.Where == nil: // which may ask for them
+		return &RefusedError{Problem: "the columns of the " + string(shape) + " shape are fixed", Hint: "use --extract with --shape flat"}
 	case files.Results == Stdout && o.Stdout == nil:
 		return &RefusedError{Path: Stdout, Problem: "there is no standard output", Hint: "name a file with -o"}
 	case files.Results == Stdout && len(o.Split) > 0:
@@ -71,6 +74,7 @@ type Report struct {
 	LeftOut                        int64 // of Done, those that Where leaves out of the results
 	Unfit                          int64 // of Done, those that have nothing to learn from in this shape
 	Reused                         int64 // of Done and Damaged, answers taken over from other job files, whose tokens are not counted here
+	Shared                         int64 // of Done and Damaged, answers that stand in the row of an equal request, too
 	Complete                       bool  // nothing is pending
 
 	Finish map[string]int64 // done rows by finish reason, "" without one; rare ones past 20 are under "other"
@@ -158,8 +162,8 @@ func newWriter(files Files, opt Options, prices Prices) *writer {
 	w := &writer{opt: opt, prices: prices}
 	w.report.Finish = map[string]int64{}
 	p := newPicker()
-	results := typedColumns(resultColumns, resultTypes)
-	switch own := (flat{p, opt, prices}); opt.Shape {
+	results := resultsColumns(opt.Extract)
+	switch own := (flat{p, opt, prices, newExtractor(opt.Extract)}); opt.Shape {
 	case OpenAI:
 		w.shape, w.ask = &openai{picker: p, opt: opt}, &own
 	case Chat:
@@ -345,6 +349,8 @@ func (w *writer) count(row *store.Row, f fate) {
 			r.Finish[reason]++
 		}
 		switch {
+		case row.Shared: // charged to the line that was sent
+			r.Shared++
 		case row.Reused: // charged to the file that it comes from
 			r.Reused++
 		case row.Usage.Known:

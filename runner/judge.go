@@ -27,12 +27,15 @@ type judge struct {
 	keepGoing   bool
 	simulated   bool
 	random      func() float64
+	check       func(response []byte) error
+	maxInvalid  int
 
-	mu        sync.Mutex
-	streak    streak        // of the same failure
-	forbidden streak        // of bare 403s
-	stopped   []failure     // those that made the stop
-	refused   map[int64]int // how often in a row a job was not processed; it uses up no attempt, but must not be tried ever faster
+	mu         sync.Mutex
+	streak     streak        // of the same failure
+	forbidden  streak        // of bare 403s
+	stopped    []failure     // those that made the stop
+	invalidRow int           // answers in a row that were no good
+	refused    map[int64]int // how often in a row a job was not processed; it uses up no attempt, but must not be tried ever faster
 }
 
 // streak is a row of jobs that failed alike.
@@ -45,7 +48,8 @@ type streak struct {
 type failure struct{ job, attempt int64 }
 
 func newJudge(g *gate, opt Options) *judge {
-	j := &judge{gate: g, refused: map[int64]int{}, maxAttempts: opt.MaxAttempts, keepGoing: opt.KeepGoing, simulated: opt.AllowSimulated, random: opt.Random}
+	j := &judge{gate: g, refused: map[int64]int{}, maxAttempts: opt.MaxAttempts, keepGoing: opt.KeepGoing, simulated: opt.AllowSimulated, random: opt.Random,
+		check: opt.Check, maxInvalid: opt.MaxInvalid}
 	if j.random == nil {
 		j.random = rand.Float64
 	}
@@ -57,6 +61,10 @@ func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 	var answer int64 // tokens, where they have to be counted
 	if res.Class == chat.Done && !res.Answer.Usage.Known {
 		answer = tokens.CountText(c.Model, res.Answer.Text) // before any lock, as it takes a while
+	}
+	var flaw error
+	if res.Class == chat.Done && j.check != nil {
+		flaw = j.check(res.Body)
 	}
 	j.gate.leave(p, res, answer)
 	j.mu.Lock()
@@ -76,6 +84,10 @@ func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 	case chat.Done:
 		j.streak, j.forbidden = streak{}, streak{}
 		j.gate.answered()
+		if flaw != nil {
+			return j.invalid(o, res, flaw)
+		}
+		j.invalidRow = 0
 		return complete(o, c, res, answer)
 	case chat.NotProcessed:
 		if res.Reason == chat.RateLimited {
@@ -111,7 +123,7 @@ func outcome(c *store.Claim, res *chat.Result) store.Outcome {
 		Class: string(res.Class), Reason: string(res.Reason), Sent: res.Sent, Status: res.Status,
 		Type: res.Type, Code: res.Code, Message: res.Message, RequestID: res.RequestID,
 		Usage: store.Usage(res.Answer.Usage),
-		Used:  c.Used, Timeouts: c.Timeouts, Limited: c.Limited, Generation: c.Generation,
+		Used:  c.Used, Timeouts: c.Timeouts, Limited: c.Limited, Invalid: c.Invalid, Generation: c.Generation,
 	}
 	if res.Class != chat.Done {
 		o.ErrorBody = res.Body

@@ -211,7 +211,7 @@ func (k *keeper) pause() *store.Pause {
 func (k *keeper) saved() {
 	k.count(k.unsaved)
 	for i := range k.unsaved {
-		k.bytes -= int64(len(k.unsaved[i].Response))
+		k.bytes -= held(&k.unsaved[i])
 		k.unsaved[i] = store.Outcome{}
 	}
 	k.unsaved = k.unsaved[:0]
@@ -322,9 +322,12 @@ func (k *keeper) wakeAt(stop *Stop) time.Time {
 
 func (k *keeper) take(o store.Outcome) {
 	was := k.out[o.Attempt]
-	k.bytes += int64(len(o.Response)) - was.bytes
+	k.bytes += held(&o) - was.bytes
 	k.most.cost -= was.most.cost
 	k.most.tokens -= was.most.tokens
 	delete(k.out, o.Attempt)
 	k.unsaved = append(k.unsaved, o)
 }
+
+// held is the bytes that an outcome keeps until it is saved.
+func held(o *store.Outcome) int64 { return int64(len(o.Response) + len(o.ErrorBody)) }

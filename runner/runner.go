@@ -39,7 +39,12 @@ type Options struct {
 	MaxAttempts int           // attempts of a job with an unknown outcome; 8 by default
 	MaxWait     time.Duration // longest wait for a rate limit or a provider that is down; 10 min by default
 	Grace       time.Duration // how long calls in flight are waited for once the run stops; 10 min by default
-	KeepGoing   bool          // no stop after 20 equal failures
+	KeepGoing   bool          // no stop after 20 equal failures, or as many answers that are no good
+
+	// Check says what is wrong with an answer, given the whole response; nil is an answer that is good. It is called by many workers at once.
+	// Its error is kept and shown, and should not tell the text of the answer.
+	Check      func(response []byte) error
+	MaxInvalid int // times that a job is asked again whose answer was no good
 
 	Endpoint       string    // for the pause that is kept in the job file
 	NotBefore      time.Time // a pause of the run before

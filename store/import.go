@@ -13,7 +13,7 @@ type Input struct {
 	Place  string // the absolute path of that
 	SHA256 [32]byte
 	Size   int64
-	Rows   int // jobs and skipped lines
+	Rows   int // jobs, skipped and shared lines
 }
 
 // Changes counts what an import did to the jobs of the input.
@@ -40,6 +40,7 @@ const (
 type ImportOptions struct {
 	Settings      map[string]string // written with the jobs
 	AcceptChanges bool              // no brake
+	Share         bool              // lines that ask the same have one job
 	DryRun        bool              // undo everything in the end
 	// Check looks at what the import came to; its error undoes everything, and is returned as it is.
 	Check func(Imported) error
@@ -60,7 +61,7 @@ var errUndo = errors.New("dry run")
 // the lines moved:
 //
 //   - the same custom_id and key, what Retry put into the input and then answered ones first, then in order of occurrence;
-//   - then the same key under a custom_id that is no longer in the input.
+//   - then the same key under a custom_id that is no longer in the input; with Share, under any.
 //
 // A job whose request Retry changed is found by its line's own request, else by what is sent instead; one that was replaced is not
 // found. What is left of the old jobs is gone from the input but stays in the file, and serves again when its line comes back.
@@ -80,7 +81,12 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 		if err := imp.flush(); err != nil {
 			return err
 		}
-		if done.Changes, err = imp.settle(); err != nil {
+		if opt.Share {
+			if err := imp.share(); err != nil {
+				return err
+			}
+		}
+		if done.Changes, err = imp.settle(opt.Share); err != nil {
 			return err
 		}
 		if c := done.Changes; c.AnsweredGone > brakeLeast && c.AnsweredGone*brakeShare > c.Answered && !opt.AcceptChanges {
@@ -151,7 +157,7 @@ func bound(maxTokens int64, boundless bool) any {
 	return maxTokens
 }
 
-const importColumns = "position, input, line, tokens, max_tokens, model, custom_id, key, carried, body"
+const importColumns = "position, input, line, tokens, max_tokens, model, custom_id, sample, trimmed, key, carried, body"
 
 func (imp *Importer) begin() error {
 	var any bool
@@ -162,12 +168,12 @@ func (imp *Importer) begin() error {
 	if any {
 		imp.table = "incoming"
 	}
-	script := `DELETE FROM inputs; DELETE FROM skipped;`
+	script := `DELETE FROM inputs; DELETE FROM skipped; DELETE FROM shared;`
 	if any {
 		script += `
 			CREATE TEMP TABLE IF NOT EXISTS incoming (
 			  position INTEGER PRIMARY KEY, input INTEGER, line INTEGER, tokens INTEGER, max_tokens INTEGER,
-			  model TEXT, custom_id TEXT, key BLOB, carried BLOB, body BLOB, job INTEGER
+			  model TEXT, custom_id TEXT, sample INTEGER, trimmed INTEGER, key BLOB, carried BLOB, body BLOB, job INTEGER
 			) STRICT;
 			DELETE FROM temp.incoming;`
 	}
@@ -187,12 +193,15 @@ func (imp *Importer) EndFile(in Input) error {
 // Add takes a good line.
 func (imp *Importer) Add(j Job) error {
 	imp.position++
-	var id any
+	var id, sample any
 	if j.HasCustomID {
 		id = j.CustomID
 		imp.ids = true
 	}
-	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, bound(j.MaxTokens, j.Boundless), j.Model, id, j.Key[:], nullable(j.Carried), j.Body)
+	if j.Sample > 0 {
+		sample = j.Sample
+	}
+	imp.args = append(imp.args, imp.position, len(imp.inputs), j.Line, j.Tokens, bound(j.MaxTokens, j.Boundless), j.Model, id, sample, j.Trimmed, j.Key[:], nullable(j.Carried), j.Body)
 	imp.bytes += len(j.Body) + len(j.Carried)
 	if imp.rows++; imp.rows < importGroup && imp.bytes < importBytes {
 		return nil
@@ -211,7 +220,7 @@ func (imp *Importer) flush() error {
 	if imp.rows == 0 {
 		return nil
 	}
-	tuple := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?), "
+	tuple := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), "
 	query := "INSERT INTO " + imp.table + " (" + importColumns + ") VALUES " +
 		strings.TrimSuffix(strings.Repeat(tuple, imp.rows), ", ")
 	err := imp.s.exec(imp.ctx, query, imp.args...)
@@ -227,7 +236,8 @@ type Duplicate struct {
 	FirstLine, ThisLine int
 }
 
-// Duplicates names the lines whose custom_id an earlier line of the input bears: at most limit of them, and their number.
+// Duplicates names the lines whose custom_id an earlier line of the input bears: at most limit of them, and their number. The first
+// job of a line speaks for all of them: no two lines of different custom_ids have a job under the same one.
 func (imp *Importer) Duplicates(limit int) ([]Duplicate, int, error) {
 	if err := imp.flush(); err != nil || !imp.ids {
 		return nil, 0, err
@@ -235,8 +245,8 @@ func (imp *Importer) Duplicates(limit int) ([]Duplicate, int, error) {
 	rows, err := imp.s.conn.QueryContext(imp.ctx, `
 		WITH twice AS (
 		  SELECT custom_id, min(position) AS first FROM `+imp.table+`
-		  WHERE custom_id IS NOT NULL GROUP BY custom_id HAVING count(*) > 1)
-		SELECT t.custom_id, f.input, f.line, d.input, d.line
+		  WHERE custom_id IS NOT NULL AND coalesce(sample, 1) = 1 GROUP BY custom_id HAVING count(*) > 1)
+		SELECT `+ownID("d")+`, f.input, f.line, d.input, d.line
 		FROM `+imp.table+` d
 		JOIN twice t ON t.custom_id = d.custom_id AND d.position > t.first
 		JOIN `+imp.table+` f ON f.position = t.first
@@ -262,26 +272,35 @@ func (imp *Importer) Duplicates(limit int) ([]Duplicate, int, error) {
 	return all, n, rows.Err()
 }
 
-// SkipDuplicates leaves out every line whose custom_id an earlier line bears. The files have been ended.
+// SkipDuplicates leaves out every line whose custom_id an earlier line bears, with all its jobs. The files have been ended.
 func (imp *Importer) SkipDuplicates() error {
 	if err := imp.flush(); err != nil {
 		return err
 	}
 	_, err := imp.s.conn.ExecContext(imp.ctx, `
 		INSERT INTO skipped (position, input, line, custom_id, message)
-		SELECT d.position, d.input, d.line, d.custom_id, 'custom_id: is already used at ' || i.path || ':' || f.line
+		SELECT d.position, d.input, d.line, `+ownID("d")+`, 'custom_id: is already used at ' || i.path || ':' || f.line
 		FROM `+imp.table+` d
 		JOIN (SELECT custom_id, min(position) AS first FROM `+imp.table+`
-		      WHERE custom_id IS NOT NULL GROUP BY custom_id HAVING count(*) > 1) t
+		      WHERE custom_id IS NOT NULL AND coalesce(sample, 1) = 1 GROUP BY custom_id HAVING count(*) > 1) t
 		  ON t.custom_id = d.custom_id AND d.position > t.first
 		JOIN `+imp.table+` f ON f.position = t.first
 		JOIN inputs i ON i.number = f.input;
-		DELETE FROM `+imp.table+` WHERE position IN (SELECT position FROM skipped)`)
+		UPDATE inputs SET rows = rows - n FROM (
+		  SELECT input, count(*) AS n FROM `+imp.table+`
+		  WHERE sample > 1 AND position - (sample - 1) IN (SELECT position FROM skipped) GROUP BY input) AS more
+		WHERE more.input = inputs.number;
+		DELETE FROM `+imp.table+` WHERE position - coalesce(sample - 1, 0) IN (SELECT position FROM skipped)`)
 	return err
 }
 
-// settle gives every line its job.
-func (imp *Importer) settle() (Changes, error) {
+// ownID is the custom_id of the line whose first job is table: without the #1 of that.
+func ownID(table string) string {
+	return fmt.Sprintf("iif(%[1]s.sample IS NULL, %[1]s.custom_id, substr(%[1]s.custom_id, 1, length(%[1]s.custom_id) - 2))", table)
+}
+
+// settle gives every line its job. A line that stands for all of its request takes any job of that request, whatever it was called.
+func (imp *Importer) settle(share bool) (Changes, error) {
 	if imp.table == "jobs" {
 		var c Changes
 		if _, err := imp.s.conn.ExecContext(imp.ctx, indexes); err != nil {
@@ -293,9 +312,12 @@ func (imp *Importer) settle() (Changes, error) {
 	if err := imp.s.conn.QueryRowContext(imp.ctx, "SELECT EXISTS (SELECT 1 FROM jobs WHERE origin IS NOT NULL)").Scan(&changed); err != nil {
 		return Changes{}, err
 	}
-	rounds := []string{match(exactly, lineKey), match(byKey, lineKey)}
+	rounds := []string{match(exactly, lineKey, ""), match(byKey, lineKey, unnamed)}
 	if changed {
-		rounds = append(rounds, match(exactly, "key"), match(byKey, "key"))
+		rounds = append(rounds, match(exactly, "key", ""), match(byKey, "key", unnamed))
+	}
+	if share {
+		rounds = []string{match(byKey, lineKey, ""), match(byKey, "key", "")}
 	}
 	for _, round := range rounds {
 		if err := imp.s.exec(imp.ctx, round); err != nil {
@@ -337,8 +359,7 @@ const (
 		        FROM temp.incoming WHERE job IS NULL) l
 		  JOIN (SELECT id, KEY AS key, row_number() OVER (PARTITION BY KEY ` + jobOrder + `) AS nth
 		        FROM jobs
-		        WHERE replaced IS NULL AND id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL)
-		          AND (custom_id IS NULL OR custom_id NOT IN (SELECT custom_id FROM temp.incoming WHERE custom_id IS NOT NULL))) j
+		        WHERE replaced IS NULL AND id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL) NAMED) j
 		    ON j.key = l.key AND j.nth = l.nth) AS m
 		WHERE n.position = m.position`
 
@@ -347,7 +368,8 @@ const (
 	// line that says what is sent instead must find it after the next change, too.
 	takeOver = `
 		UPDATE jobs SET position = NULL WHERE position IS NOT NULL;
-		UPDATE jobs SET position = n.position, input = n.input, line = n.line, custom_id = n.custom_id, carried = n.carried,
+		UPDATE jobs SET position = n.position, input = n.input, line = n.line, custom_id = n.custom_id, sample = n.sample, trimmed = n.trimmed,
+		  carried = n.carried,
 		  tokens = iif(jobs.origin IS NULL, n.tokens, jobs.tokens), max_tokens = iif(jobs.origin IS NULL, n.max_tokens, jobs.max_tokens),
 		  body = iif(jobs.attempts = 0 AND jobs.origin IS NULL, n.body, jobs.body),
 		  origin = iif(jobs.origin IS NULL, NULL, nullif(n.key, jobs.key))
@@ -357,11 +379,16 @@ const (
 		DROP TABLE temp.incoming`
 )
 
-// match is a round that finds jobs by a key of theirs.
-func match(round, key string) string { return strings.ReplaceAll(round, "KEY", key) }
+// unnamed are the jobs that no line of the input has a claim to by its custom_id.
+const unnamed = "AND (custom_id IS NULL OR custom_id NOT IN (SELECT custom_id FROM temp.incoming WHERE custom_id IS NOT NULL))"
+
+// match is a round that finds jobs by a key of theirs, among those of certain names.
+func match(round, key, named string) string {
+	return strings.NewReplacer("KEY", key, "NAMED", named).Replace(round)
+}
 
 // count says what takeOver is about to do. A changed line is a new one that stands where a gone one stood: under the
-// same custom_id, or without one on the same line.
+// same custom_id, or without one on the same line, as the same sample of it.
 func (imp *Importer) count() (Changes, error) {
 	var c Changes
 	err := imp.s.conn.QueryRowContext(imp.ctx, `
@@ -375,6 +402,7 @@ func (imp *Importer) count() (Changes, error) {
 		   WHERE n.job IS NULL AND g.position IS NOT NULL AND g.id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL))
 		  +
 		  (SELECT count(*) FROM temp.incoming n JOIN jobs g ON g.input = n.input AND g.line = n.line
+		   AND coalesce(g.sample, 1) = coalesce(n.sample, 1)
 		   WHERE n.job IS NULL AND n.custom_id IS NULL AND g.custom_id IS NULL
 		     AND g.position IS NOT NULL AND g.id NOT IN (SELECT job FROM temp.incoming WHERE job IS NOT NULL))`).
 		Scan(&c.New, &c.Kept, &c.Gone, &c.AnsweredGone, &c.Answered, &c.Changed)

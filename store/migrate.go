@@ -21,8 +21,11 @@ var migrations = []string{
 	INSERT INTO limits (endpoint, not_before) SELECT endpoint, not_before FROM limits_1;
 	DROP TABLE limits_1;
 	UPDATE inputs SET sha256 = zeroblob(32);`, // the next run reads them anew, and finds max_tokens
-	`ALTER TABLE jobs ADD COLUMN origin BLOB CHECK (length(origin) = 32);
-	ALTER TABLE jobs ADD COLUMN replaced INTEGER CHECK (replaced IS NULL OR position IS NULL);` + tables("sources", "reused"),
+	`ALTER TABLE jobs ADD COLUMN invalid INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE jobs ADD COLUMN origin BLOB CHECK (length(origin) = 32);
+	ALTER TABLE jobs ADD COLUMN replaced INTEGER CHECK (replaced IS NULL OR position IS NULL);
+	ALTER TABLE jobs ADD COLUMN sample INTEGER;
+	ALTER TABLE jobs ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;` + tables("shared", "sources", "reused"),
 }
 
 // tables are the statements of the schema that make these tables. A step may use it until the schema of one of them changes.

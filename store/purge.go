@@ -55,6 +55,7 @@ const forget = `
 	UPDATE answers SET response = x'';
 	UPDATE attempts SET message = NULL, body = NULL WHERE message IS NOT NULL OR body IS NOT NULL;
 	UPDATE skipped SET custom_id = NULL, message = '';
+	UPDATE shared SET custom_id = NULL, carried = NULL;
 	UPDATE inputs SET sha256 = zeroblob(32);
 	UPDATE outputs SET options = '';
 	DELETE FROM settings WHERE name NOT GLOB '` + SettingBudget + `*' AND name NOT IN ('salt', '` + SettingSimulated + `', '` + settingPurging + `', '` + settingPurged + `')`

@@ -5,11 +5,16 @@ import (
 	"errors"
 )
 
+// InvalidAnswer is the reason of an attempt whose answer came whole and was no good. Its class is that of a failure, or unknown when the API
+// did not report what it used.
+const InvalidAnswer = "invalid_answer"
+
 // putBack is the arrow of `batch retry` for a failed job. One that the API answered with a failure gets a new idempotency key, or the
-// API would replay that failure; one whose outcome is unknown keeps its key, or it could be paid for twice.
+// API would replay that failure, and so does one whose answer was no good; one whose outcome is unknown keeps its key, or it could be paid for
+// twice.
 const putBack = `
-	UPDATE jobs SET state = 'pending', attempt = NULL, run_after = 0, last = 0, used = 0, timeouts = 0, limited = 0,
-	  generation = generation + (SELECT a.class = 'job_failed' AND a.status IS NOT NULL FROM attempts a WHERE a.id = jobs.attempt)
+	UPDATE jobs SET state = 'pending', attempt = NULL, run_after = 0, last = 0, used = 0, timeouts = 0, limited = 0, invalid = 0,
+	  generation = generation + (SELECT a.status IS NOT NULL AND (a.class = 'job_failed' OR a.reason IS '` + InvalidAnswer + `') FROM attempts a WHERE a.id = jobs.attempt)
 	WHERE state = 'failed' AND position IS NOT NULL`
 
 // RetryFailed puts all failed jobs of the input back to pending, with a new count of attempts, and n says how many.
@@ -102,8 +107,8 @@ func (r *retrier) replace(row *Row, c *Changed) error {
 		return err
 	}
 	const insert = `
-		INSERT INTO jobs (id, position, input, line, custom_id, carried, tokens, max_tokens, model, key, origin, body)
-		SELECT ?, ?, input, line, custom_id, carried, `
+		INSERT INTO jobs (id, position, input, line, custom_id, sample, trimmed, carried, tokens, max_tokens, model, key, origin, body)
+		SELECT ?, ?, input, line, custom_id, sample, trimmed, carried, `
 	if c == nil {
 		return r.one(row, insert+"tokens, max_tokens, model, key, origin, body FROM jobs WHERE id = ?", r.newest, position, row.ID)
 	}

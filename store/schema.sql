@@ -28,6 +28,18 @@ CREATE TABLE skipped (
   message   TEXT NOT NULL
 ) STRICT;
 
+-- Lines that ask what an earlier line asks, when answers may be shared: the job that stands at its position answers them, too. They share
+-- the positions of the jobs.
+CREATE TABLE shared (
+  position  INTEGER PRIMARY KEY,
+  input     INTEGER NOT NULL,
+  line      INTEGER NOT NULL,
+  custom_id TEXT,
+  trimmed   INTEGER NOT NULL,
+  carried   BLOB,
+  first     INTEGER NOT NULL CHECK (first < position)
+) STRICT;
+
 CREATE TABLE runs (
   id         INTEGER PRIMARY KEY,
   started_at INTEGER NOT NULL,
@@ -79,11 +91,14 @@ CREATE TABLE jobs (
   used       INTEGER NOT NULL DEFAULT 0,   -- attempts used up since the job was last put back
   timeouts   INTEGER NOT NULL DEFAULT 0,
   limited    INTEGER NOT NULL DEFAULT 0,   -- rate limit episodes met
+  invalid    INTEGER NOT NULL DEFAULT 0,   -- answers that were no good, since the job was last put back
   generation INTEGER NOT NULL DEFAULT 0,   -- of its idempotency key
   tokens     INTEGER NOT NULL,             -- estimated prompt tokens
   max_tokens INTEGER,                      -- the most that the request allows for its answer; NULL when it says nothing, 0 when nothing can
   model      TEXT NOT NULL,
   custom_id  TEXT,
+  sample     INTEGER,                      -- which job of its line, from 1; NULL where a line is one job
+  trimmed    INTEGER NOT NULL DEFAULT 0,   -- turns of its line that are not sent, as the conversation was too long
   key        BLOB NOT NULL CHECK (length(key) = 32),
   origin     BLOB CHECK (length(origin) = 32), -- key of its line, where retry changed the request; the line finds it by either
   replaced   INTEGER CHECK (replaced IS NULL OR position IS NULL), -- the job that retry put in its place; no line finds it again
@@ -116,7 +131,7 @@ CREATE TABLE attempts (
   cache_write_tokens INTEGER,
   reasoning_tokens   INTEGER,              -- a part of what is not prompt
   audio_tokens       INTEGER,
-  body              BLOB,                  -- what came instead of an answer, its first 64 KiB
+  body              BLOB,                  -- what came instead of an answer, its first 64 KiB; the whole of an answer that was no good
   CHECK ((class IS NULL) = (duration_ms IS NULL))
 ) STRICT;
 

@@ -25,6 +25,7 @@ type Claim struct {
 	Used           int    // attempts used up so far
 	Timeouts       int
 	Limited        int // rate limit episodes met
+	Invalid        int // answers that were no good
 }
 
 // Arrow is a change of state that ends an attempt.
@@ -64,6 +65,7 @@ type Outcome struct {
 	// Retry and Release: the job's counters from now on.
 	RunAfter                time.Time
 	Used, Timeouts, Limited int
+	Invalid                 int
 	Generation              int
 	Last                    bool // claim it after all others; RunAfter is zero then
 }
@@ -193,9 +195,9 @@ func (s *Store) apply(ctx context.Context, o *Outcome) error {
 	case Retry, Release:
 		return s.end(ctx, o, `
 			UPDATE jobs SET state = 'pending', attempt = NULL, run_after = ?, last = ?, unknown = unknown + ?,
-			  used = ?, timeouts = ?, limited = ?, generation = ?
+			  used = ?, timeouts = ?, limited = ?, invalid = ?, generation = ?
 			WHERE id = ? AND state = 'running' AND attempt = ?`,
-			millis(o.RunAfter), o.Last, o.possiblyPaid(), o.Used, o.Timeouts, o.Limited, o.Generation, o.Job, o.Attempt)
+			millis(o.RunAfter), o.Last, o.possiblyPaid(), o.Used, o.Timeouts, o.Limited, o.Invalid, o.Generation, o.Job, o.Attempt)
 	case HandBack:
 		if err := s.change(ctx, o, `
 			UPDATE jobs SET state = 'pending', attempt = NULL, attempts = attempts - 1
@@ -265,7 +267,7 @@ func (s *Store) saveAnswer(ctx context.Context, o *Outcome) error {
 }
 
 const (
-	claimColumns = `SELECT id, generation, model, tokens, coalesce(max_tokens, 0), used, timeouts, limited, body FROM jobs
+	claimColumns = `SELECT id, generation, model, tokens, coalesce(max_tokens, 0), used, timeouts, limited, invalid, body FROM jobs
 		WHERE state = 'pending' AND position IS NOT NULL AND run_after <= ? AND `
 
 	claimOwnDue   = "last = 0 AND run_after > 0 AND run = ?"
@@ -343,7 +345,7 @@ func (s *Store) take(ctx context.Context, query string, n int, want Want, bytes 
 	var claims []Claim
 	for *bytes > 0 && rows.Next() {
 		var c Claim
-		if err := rows.Scan(&c.Job, &c.Generation, &c.Model, &c.Tokens, &c.MaxTokens, &c.Used, &c.Timeouts, &c.Limited, &c.Body); err != nil {
+		if err := rows.Scan(&c.Job, &c.Generation, &c.Model, &c.Tokens, &c.MaxTokens, &c.Used, &c.Timeouts, &c.Limited, &c.Invalid, &c.Body); err != nil {
 			return nil, err
 		}
 		if want.Fits != nil && !want.Fits(&c) {

@@ -25,6 +25,7 @@ type Job struct {
 	Line        int // of the file that File began
 	CustomID    string
 	HasCustomID bool
+	Sample      int    // which job of its line, from 1, custom_id#1 and so on; 0 where a line is one job
 	Model       string // requested model
 	Key         [32]byte
 	Body        []byte
@@ -32,6 +33,7 @@ type Job struct {
 	Tokens      int64  // estimated prompt tokens
 	MaxTokens   int64  // the most that the request allows for its answer, 0 when it says nothing
 	Boundless   bool   // nothing says how much it can use at most: parts of it are not counted, or it asks for several answers
+	Trimmed     int    // turns of its line that the request is without
 }
 
 // Skipped is an input line that was left out of the run because it is bad; it stands in the errors file.
@@ -54,16 +56,22 @@ type Row struct {
 	// are filled in and State is "".
 	Skipped bool
 
-	ID          int64
+	// Shared is set for a line that asks what an earlier one asks and has no job of its own: what is known of the answer is that line's,
+	// which alone was charged for it. Its own are File, Line, CustomID, Trimmed and Carried.
+	Shared bool
+
+	ID          int64 // of the job
 	State       State
 	File        string
 	Line        int
 	CustomID    string
 	HasCustomID bool
+	Sample      int    // which job of its line, from 1; 0 where a line is one job
 	Model       string // requested
 	Key         []byte // of the request
 	Body        []byte // as stored: byte for byte what is sent
 	Carried     []byte // JSON object, or nil
+	Trimmed     int    // turns of the line that Body is without, as the conversation was too long
 
 	Attempts     int  // attempts rows of this job
 	PossiblyPaid bool // an attempt's outcome is unknown, or it was interrupted after it was sent

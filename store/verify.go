@@ -8,10 +8,14 @@ import (
 // claims are what must hold in every job file: a query that counts what breaks it. A job that is running while a run is on
 // breaks none of them.
 var claims = []struct{ says, broken string }{
-	{"every line of the input is one job or one skipped line",
-		`SELECT abs((SELECT coalesce(sum(rows), 0) FROM inputs) - (SELECT count(*) FROM jobs WHERE position IS NOT NULL) - (SELECT count(*) FROM skipped))`},
+	{"every line of the input is one job, one skipped or one shared line",
+		`SELECT abs((SELECT coalesce(sum(rows), 0) FROM inputs) - (SELECT count(*) FROM jobs WHERE position IS NOT NULL)
+		  - (SELECT count(*) FROM skipped) - (SELECT count(*) FROM shared))`},
 	{"no two lines share a position",
-		`SELECT count(*) FROM jobs j JOIN skipped s ON s.position = j.position`},
+		`SELECT (SELECT count(*) FROM jobs j JOIN skipped s ON s.position = j.position) + (SELECT count(*) FROM jobs j JOIN shared s ON s.position = j.position) +
+		  (SELECT count(*) FROM skipped k JOIN shared s ON s.position = k.position)`},
+	{"a shared line has a job before it that answers it",
+		`SELECT count(*) FROM shared s LEFT JOIN jobs j ON j.position = s.first WHERE j.id IS NULL OR s.first >= s.position`},
 	{"an answered job has its answer, and only an answered job has one",
 		`SELECT (SELECT count(*) FROM jobs j LEFT JOIN answers w ON w.job = j.id WHERE j.state = 'done' AND w.job IS NULL) +
 		        (SELECT count(*) FROM answers w LEFT JOIN jobs j ON j.id = w.job WHERE j.state IS NULL OR j.state <> 'done')`},

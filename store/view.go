@@ -30,6 +30,7 @@ func (v *View) Close() error { return v.tx.Rollback() }
 type Counts struct {
 	Jobs, Pending, Running, Done, Failed int64
 	Skipped                              int64 // bad lines left out
+	Shared                               int64 // lines that ask what a job of another line asks
 	PendingTokens                        int64 // estimated prompt tokens of the pending and running ones
 }
 
@@ -76,7 +77,7 @@ func readCounts(ctx context.Context, q querier) (Counts, error) {
 	if err := rows.Err(); err != nil {
 		return c, err
 	}
-	return c, q.QueryRowContext(ctx, "SELECT count(*) FROM skipped").Scan(&c.Skipped)
+	return c, q.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM skipped), (SELECT count(*) FROM shared)").Scan(&c.Skipped, &c.Shared)
 }
 
 // Models names the models that the jobs of the file request, in order.
@@ -146,7 +147,7 @@ func (v *View) tally(ctx context.Context, query string) ([]Tally, error) {
 
 // rowsQuery reads what rowScan scans: the rows of the jobs j, from the tables of a schema, each behind its position.
 func rowsQuery(position, jobs, schema, order string) string {
-	return "SELECT " + position + `, j.id, j.state, i.path, j.line, j.custom_id, j.model, j.key, j.body, j.carried, j.attempts, j.unknown > 0,
+	return "SELECT " + position + `, j.id, j.state, i.path, j.line, j.custom_id, j.sample, j.trimmed, j.model, j.key, j.body, j.carried, j.attempts, j.unknown > 0,
 	  a.class, u.job IS NOT NULL, coalesce(r.endpoint, o.endpoint), coalesce(a.status, u.status), coalesce(a.request_id, u.request_id),
 	  coalesce(a.duration_ms, u.duration_ms), coalesce(a.prompt_tokens, u.prompt_tokens), coalesce(a.completion_tokens, u.completion_tokens),
 	  coalesce(a.total_tokens, u.total_tokens), coalesce(a.cached_tokens, u.cached_tokens), coalesce(a.cache_write_tokens, u.cache_write_tokens),
@@ -163,7 +164,7 @@ func rowsQuery(position, jobs, schema, order string) string {
 	WHERE j.position IS NOT NULL ` + order
 }
 
-// Rows yields the prompts of the input in input order, the skipped lines among them. A Row and its bytes are good only
+// Rows yields the prompts of the input in input order, the skipped and the shared lines among them. A Row and its bytes are good only
 // until the next one.
 func (v *View) Rows(ctx context.Context) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
@@ -181,53 +182,38 @@ func (v *View) rows(ctx context.Context, yield func(*Row, error) bool) error {
 	if err != nil {
 		return err
 	}
-	skipped, err := v.tx.QueryContext(ctx, `
-		SELECT s.position, i.path, s.line, s.custom_id, s.message
-		FROM skipped s LEFT JOIN inputs i ON i.number = s.input ORDER BY s.position`)
+	asides, err := v.asides(ctx)
 	if err != nil {
 		return err
 	}
-	defer skipped.Close()
-	next, err := scanSkipped(skipped)
-	if err != nil {
-		return err
-	}
+	defer asides.close()
 	rows, err := v.tx.QueryContext(ctx, rowsQuery("j.position", "main.jobs j", "main", "ORDER BY j.position"))
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
+	pass := func(row *Row) bool {
+		row.Simulated = simulated && !row.Skipped
+		return yield(row, nil)
+	}
 	var scan rowScan
 	for rows.Next() {
 		row, err := scan.row(rows)
 		if err != nil {
 			return err
 		}
-		for next != nil && next.position < scan.position {
-			if !yield(&next.Row, nil) {
-				return nil
-			}
-			if next, err = scanSkipped(skipped); err != nil {
-				return err
-			}
+		if more, err := asides.before(scan.position, pass); err != nil || !more {
+			return err
 		}
-		row.Simulated = simulated
-		if !yield(row, nil) {
+		if !pass(row) {
 			return nil
 		}
 	}
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	for next != nil {
-		if !yield(&next.Row, nil) {
-			return nil
-		}
-		if next, err = scanSkipped(skipped); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = asides.before(end, pass)
+	return err
 }
 
 // SettingBudget begins the names of the settings that limit what may be spent.
@@ -242,22 +228,12 @@ func (s *Store) simulated(ctx context.Context) (bool, error) {
 	return n > 0, err
 }
 
-type skippedRow struct {
-	Row
-	position int64
-}
-
-func scanSkipped(rows *sql.Rows) (*skippedRow, error) {
-	if !rows.Next() {
-		return nil, rows.Err()
-	}
+func scanSkipped(rows *sql.Rows) (position int64, row *Row, err error) {
 	var file, id sql.NullString
-	s := &skippedRow{Row: Row{Skipped: true}}
-	if err := rows.Scan(&s.position, &file, &s.Line, &id, &s.Message); err != nil {
-		return nil, err
-	}
-	s.File, s.CustomID, s.HasCustomID = file.String, id.String, id.Valid
-	return s, nil
+	row = &Row{Skipped: true}
+	err = rows.Scan(&position, &file, &row.Line, &id, &row.Message)
+	row.File, row.CustomID, row.HasCustomID = file.String, id.String, id.Valid
+	return position, row, err
 }
 
 // rowScan holds what one row is scanned into, so that a million rows do not allocate it a million times.
@@ -266,13 +242,13 @@ type rowScan struct {
 	position                                                                    int64
 	file, id, class, endpoint, request, kind, code, message, finish             sql.NullString
 	status, duration, prompt, completion, total, assembled, estPrompt, estimate sql.NullInt64
-	cached, written, thought, audio                                             sql.NullInt64
+	cached, written, thought, audio, sample                                     sql.NullInt64
 	key, body, carried, errBody, response                                       sql.RawBytes
 }
 
 func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 	r := &c.Row
-	if err := rows.Scan(&c.position, &r.ID, &r.State, &c.file, &r.Line, &c.id, &r.Model, &c.key, &c.body, &c.carried, &r.Attempts, &r.PossiblyPaid,
+	if err := rows.Scan(&c.position, &r.ID, &r.State, &c.file, &r.Line, &c.id, &c.sample, &r.Trimmed, &r.Model, &c.key, &c.body, &c.carried, &r.Attempts, &r.PossiblyPaid,
 		&c.class, &r.Reused, &c.endpoint, &c.status, &c.request, &c.duration, &c.prompt, &c.completion, &c.total,
 		&c.cached, &c.written, &c.thought, &c.audio,
 		&c.kind, &c.code, &c.message, &c.errBody,
@@ -280,6 +256,7 @@ func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 		return nil, err
 	}
 	r.File, r.CustomID, r.HasCustomID = c.file.String, c.id.String, c.id.Valid
+	r.Sample = int(c.sample.Int64)
 	r.Key, r.Body, r.Carried, r.ErrorBody, r.Response = c.key, c.body, c.carried, c.errBody, c.response
 	r.Class, r.Endpoint, r.Status, r.RequestID = c.class.String, c.endpoint.String, int(c.status.Int64), c.request.String
 	r.Latency = time.Duration(c.duration.Int64) * time.Millisecond

@@ -25,6 +25,19 @@ func (s *scheme) count(body []byte, most int) int64 {
 	return s.perConversation + r.request()
 }
 
+// CountEach is Count taken apart: the tokens of each message, appended to each, and those of all else. Their sum is Count's.
+func CountEach(model string, body []byte, each []int64) (messages []int64, rest int64) {
+	s := schemeOf(model)
+	r := readers.Get().(*reader)
+	defer r.done()
+	r.start(body)
+	r.enc, r.left = s.enc, math.MaxInt
+	r.each = func(n int64) { each = append(each, n); rest -= n }
+	rest += s.perConversation
+	total := r.request()
+	return each, rest + total
+}
+
 // CountText is the tokens of a text by the vocabulary of the model.
 func CountText(model, text string) int64 {
 	return schemeOf(model).enc.count([]byte(text))

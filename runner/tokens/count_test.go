@@ -29,6 +29,13 @@ func TestCount(t *testing.T) {
 			if got := Count(c.model, []byte(c.body)); got != c.want {
 				t.Errorf("Count(%s) = %d, want %d", c.body, got, c.want)
 			}
+			each, sum := CountEach(c.model, []byte(c.body), nil)
+			for _, n := range each {
+				sum += n
+			}
+			if sum != c.want {
+				t.Errorf("message by message %v, together %d, want %d", each, sum, c.want)
+			}
 		})
 	}
 }
@@ -76,8 +83,16 @@ func FuzzCount(f *testing.F) {
 	f.Add([]byte(`{"tools":{},"messages":[{"name":"\u00zz","content":"\`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		most := int64(PerConversation) + int64(len(body))*(PerMessage+PerName+1)
-		if n := Count("llama", body); n < PerConversation || n > most {
+		n := Count("llama", body)
+		if n < PerConversation || n > most {
 			t.Errorf("Count(%q) = %d", body, n)
+		}
+		each, sum := CountEach("llama", body, nil)
+		for _, m := range each {
+			sum += m
+		}
+		if sum != n {
+			t.Errorf("CountEach(%q) = %v, together %d, want %d", body, each, sum, n)
 		}
 	})
 }

@@ -50,8 +50,9 @@ type Request struct {
 	Model string
 	Body  []byte
 
-	Tokens int64 // what CountAll found
+	Tokens int64 // what CountAll found, or what was counted before
 	Exact  bool  // it was counted, not estimated
+	Known  bool  // Tokens was counted before, exactly, for a reason that lies in the request alone
 
 	scheme *scheme
 	cheap  int64
@@ -82,7 +83,7 @@ func (c *Counter) draw(r *Request) {
 	r.scheme = schemeOf(r.Model)
 	c.bytes += int64(len(r.Body))
 	r.Exact, r.chance = true, 1
-	if c.all || c.bytes <= c.first {
+	if c.all || r.Known || c.bytes <= c.first {
 		return
 	}
 	size := float64(len(r.Body))
@@ -128,7 +129,7 @@ func atOnce(requests []Request) {
 
 func (r *Request) measure() {
 	r.cheap = Estimate(r.Body)
-	if r.Exact {
+	if r.Exact && !r.Known {
 		r.Tokens = r.scheme.count(r.Body, math.MaxInt)
 	}
 }

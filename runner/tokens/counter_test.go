@@ -49,6 +49,26 @@ func TestSmallFilesAndExactOnesAreCountedWhole(t *testing.T) {
 	}
 }
 
+// What was counted before counts as it is, beyond the first bytes too.
+func TestKnownRequestsAreNotSampled(t *testing.T) {
+	c := NewCounter(false)
+	c.first = 0
+	all := requests(1<<20, func(i int) (string, string) { return "gpt-4o", strings.Repeat("river, ", i%50) + cjk })
+	for i := range all {
+		all[i].Known = i%2 == 0
+		all[i].Tokens = int64(i)
+	}
+	c.CountAll(all)
+	for i, r := range all {
+		if r.Known && (!r.Exact || r.Tokens != int64(i)) {
+			t.Fatalf("request %d: %d tokens, exact %v", i, r.Tokens, r.Exact)
+		}
+	}
+	if exact, lines := c.Counted(); exact < lines/2 || exact == lines {
+		t.Errorf("%d of %d lines counted exactly", exact, lines)
+	}
+}
+
 // The bounds hold for files that make it hard: unlike at the end, of two kinds in turn, with most of the text in few lines. They are
 // to hold for 95 % of the files; of 20, 2 or fewer outside are what that gives.
 func TestIntervalCoversTheTruth(t *testing.T) {

@@ -25,7 +25,11 @@ func (r *reader) request() int64 {
 		switch string(name) {
 		case `"messages"`:
 			for range r.elements {
-				total += r.message()
+				n := r.message()
+				total += n
+				if r.each != nil {
+					r.each(n)
+				}
 			}
 		case `"tools"`, `"functions"`:
 			total += r.raw()
@@ -77,9 +81,10 @@ type reader struct {
 	buf bytes.Buffer
 	bad bool
 
-	enc   *encoding // what counts text; nil for the rule of bytes
-	left  int       // bytes of text that enc may still count; what is beyond them the rule of bytes counts
-	plain []byte    // the text of a string with escapes
+	each  func(tokens int64) // is told of every message; may be nil
+	enc   *encoding          // what counts text; nil for the rule of bytes
+	left  int                // bytes of text that enc may still count; what is beyond them the rule of bytes counts
+	plain []byte             // the text of a string with escapes
 }
 
 // keepPlain bounds what a rare long text leaves behind.
@@ -98,7 +103,7 @@ func (r *reader) start(body []byte) {
 
 // done gives the reader back without a hold on the body.
 func (r *reader) done() {
-	r.buf, r.enc = bytes.Buffer{}, nil
+	r.buf, r.enc, r.each = bytes.Buffer{}, nil, nil
 	r.dec.Reset(&r.buf)
 	if cap(r.plain) > keepPlain {
 		r.plain = nil

@@ -43,7 +43,10 @@ func compose(number uint64, req *request) answer {
 		r := rng(mix(number + uint64(i) + 1))
 		c := choice{finish: "stop"}
 		if req.object {
-			c.text = r.object()
+			var fits bool
+			if c.text, fits = r.instance(req.schema); !fits {
+				c.text = r.object()
+			}
 		} else {
 			c.text = r.prose()
 		}

@@ -12,8 +12,8 @@
 // An answer is a function of the seed and the bytes of the request's body, so the same request gives the same text, and
 // it is plainly made up: it begins "[practice answer, made up by batch simulate]" and every response bears
 // Batch-Simulated: 1, so that nobody takes it for a model's. max_tokens, max_completion_tokens, stop, n, stream,
-// stream_options.include_usage and response_format json_object (or json_schema: it is an object, but of no schema)
-// do what they should; tools are accepted and ignored. Usage is counted by package tokens with the vocabulary of the requested
+// stream_options.include_usage and response_format json_object and json_schema (of plain schemas: see
+// instance) do what they should; tools are accepted and ignored. Usage is counted by package tokens with the vocabulary of the requested
 // model, as a real API does: exactly, but for what is beyond the first 64 KiB of a request's text.
 //
 // # Idempotency keys

@@ -31,8 +31,9 @@ type request struct {
 	model     jsontext.Value // as written, quotes included
 	asked     string         // the same, decoded: what says how tokens are counted
 	stream    bool
-	withUsage bool // stream_options.include_usage
-	object    bool // response_format asks for JSON
+	withUsage bool           // stream_options.include_usage
+	object    bool           // response_format asks for JSON
+	schema    jsontext.Value // that it names
 	choices   int
 	max       int64 // completion tokens, 0 for no limit
 	stop      []string
@@ -142,12 +143,16 @@ func (req *request) take(name string, value jsontext.Value) *apiError {
 		req.withUsage = o.IncludeUsage
 	case "response_format":
 		var f struct {
-			Type string `json:"type"`
+			Type       string `json:"type"`
+			JSONSchema struct {
+				Schema jsontext.Value `json:"schema"`
+			} `json:"json_schema"`
 		}
 		if value.Kind() != 'n' && json.Unmarshal(value, &f, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)) != nil {
 			return badField(name, "response_format is not an object with a type")
 		}
 		req.object = f.Type == "json_object" || f.Type == "json_schema"
+		req.schema = f.JSONSchema.Schema
 	}
 	return nil
 }
