@@ -61,8 +61,8 @@ var errUndo = errors.New("dry run")
 //   - the same custom_id and key, answered ones first, then in order of occurrence;
 //   - then the same key under a custom_id that is no longer in the input; with Share, under any.
 //
-// A job whose request Retry changed is found by its line's own request, else by what is sent instead; one that was replaced is not
-// found. What is left of the old jobs is gone from the input but stays in the file, and serves again when its line comes back.
+// A job whose request Retry changed is found by its line's own request, else by what is sent instead, by the line at its place before
+// any other; the line that finds it is its own from then on. One that was replaced is not found. What is left of the old jobs is gone from the input but stays in the file, and serves again when its line comes back.
 func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Importer) error) (Imported, error) {
 	var done Imported
 	var callers error // the caller's own or the brake's, to be returned as they are
@@ -309,6 +309,9 @@ func (imp *Importer) settle(share bool) (Changes, error) {
 	if share {
 		rounds = []string{match(byKey, lineKey, ""), match(byKey, "key", "")}
 	}
+	if changed {
+		rounds = append([]string{inPlace}, rounds...)
+	}
 	for _, round := range rounds {
 		if err := imp.s.exec(imp.ctx, round); err != nil {
 			return Changes{}, err
@@ -331,6 +334,11 @@ const (
 
 	// A job whose request was changed is found by the line that it came from, and then by one that says what is sent.
 	lineKey = "coalesce(origin, key)"
+
+	// What retry changed can be found in two ways, so that its line must find it before another does.
+	inPlace = `
+		UPDATE temp.incoming AS n SET job = j.id FROM jobs j
+		WHERE j.position = n.position AND j.custom_id IS n.custom_id AND n.key IN (coalesce(j.origin, j.key), j.key) AND j.origin IS NOT NULL`
 
 	exactly = `
 		UPDATE temp.incoming AS n SET job = m.id FROM (
@@ -360,6 +368,7 @@ const (
 		UPDATE jobs SET position = NULL WHERE position IS NOT NULL;
 		UPDATE jobs SET position = n.position, input = n.input, line = n.line, custom_id = n.custom_id, sample = n.sample, trimmed = n.trimmed, carried = n.carried,
 		  tokens = n.tokens, max_tokens = iif(jobs.origin IS NULL, n.max_tokens, jobs.max_tokens),
+		  origin = iif(jobs.origin IS NULL, NULL, n.key),
 		  body = iif(jobs.attempts = 0 AND jobs.origin IS NULL, n.body, jobs.body)
 		FROM temp.incoming n WHERE n.job = jobs.id;
 		INSERT INTO jobs (` + importColumns + `)
