@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -83,6 +84,25 @@ func TestSchemaCheck(t *testing.T) {
 	if err := s.check([]byte(parts)); err != nil {
 		t.Error(err)
 	}
+}
+
+// All workers check by the same schema.
+func TestSchemaCheckTogether(t *testing.T) {
+	s := schemaOf(t, `{"type": "object", "properties": {"a": {"pattern": "^x*$"}, "b": {"uniqueItems": true}}, "unevaluatedProperties": false}`)
+	var together sync.WaitGroup
+	for range 8 {
+		together.Go(func() {
+			for range 50 {
+				if err := s.check(completion(`{"a": "xx", "b": [1, 2]}`)); err != nil {
+					t.Error(err)
+				}
+				if s.check(completion(`{"a": "xy", "c": 1}`)) == nil {
+					t.Error("it fits")
+				}
+			}
+		})
+	}
+	together.Wait()
 }
 
 // FuzzSchemaCheck holds whatever a model writes against schemas: the check must come back, and tell nothing of it.

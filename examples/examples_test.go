@@ -147,7 +147,7 @@ func TestEveryPromptFileIsAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range there {
-		if ext := filepath.Ext(name); ext == ".go" || ext == ".sh" {
+		if ext := filepath.Ext(name); ext == ".go" || ext == ".sh" || strings.HasSuffix(name, ".schema.json") {
 			continue
 		}
 		if !slices.ContainsFunc(promptFiles, func(f promptFile) bool { return f.name == name }) {
@@ -263,6 +263,30 @@ func TestPipelineScript(t *testing.T) {
 	}
 }
 
+func TestExtractScript(t *testing.T) {
+	t.Parallel()
+	dir := copies(t)
+	do(t, dir, "examples/extract.sh")
+	f, err := os.Open(filepath.Join(dir, "facts.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	table, err := csv.NewReader(f).ReadAll()
+	if err != nil || len(table) != 7 {
+		t.Fatalf("%v, want a header and 6 rows (%v)", table, err)
+	}
+	if want := []string{"custom_id", "verdict", "sure", "topic", "label"}; !slices.Equal(table[0], want) {
+		t.Errorf("columns %v", table[0])
+	}
+	for _, row := range table[1:] {
+		if !slices.Contains([]string{"positive", "negative", "neutral"}, row[1]) || row[2] == "" || row[3] == "" {
+			t.Errorf("%q", row)
+		}
+	}
+	do(t, dir, program(t), "verify", "examples/classify.simulated.batch.db")
+}
+
 func TestClassifyScript(t *testing.T) {
 	t.Parallel()
 	dir := copies(t)
@@ -325,7 +349,7 @@ func TestEveryScriptIsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"classify.sh", "dataset.sh", "pipeline.sh", "resume.sh"}; !slices.Equal(there, want) {
+	if want := []string{"classify.sh", "dataset.sh", "extract.sh", "pipeline.sh", "resume.sh"}; !slices.Equal(there, want) {
 		t.Errorf("the scripts are %v, those run by a test are %v", there, want)
 	}
 }

@@ -11,6 +11,10 @@
 // and renamed over it when it is whole, so a reader never meets half a file. A target is replaced only when its
 // recorded identity says that it was written from this job file, or with Options.Force.
 //
+// Options.Extract takes fields out of answers that are JSON, with or without a fence around it, into columns of the flat shape that stand
+// behind created: null where there is no such field, the value as it was spelled where there is. Options.Fields and Options.Where know
+// these columns, too. A key of the author's that bears the name of one is refused; where it comes later, it is renamed.
+//
 // Options.Fields chooses, orders and renames columns of the results, Options.Where says which answers are in them (its language
 // is that of package where, its names are the flat columns, the author's keys and state), and Options.Split divides them among
 // files that are named after the results file. What is left out of the results is in the sums all the same, and in the
@@ -40,7 +44,7 @@
 // are left out; made-up answers add simulated). A line without custom_id gets line-<n>, or <file>:<n> with several
 // inputs; an author whose own custom_id is such a name, on another line, finds it twice. An answer of the API that is
 // an error stands in response with its status (a body that is no JSON object is replaced by one in the API's form); a
-// job that never got one, a 2xx that is no completion, a damaged answer and a skipped line (code invalid_line) have
+// job that never got one, a 2xx that is no completion, an answer that was no good, a damaged answer and a skipped line (code invalid_line) have
 // response null and their reason in error. Shape chat writes the conversation with its answer as messages, and tools,
 // functions and parallel_tool_calls where the request has them; shape pairs writes the texts prompt and completion, and
 // nothing else. The errors of both are flat. An answer that says nothing (chat) or is no text, or whose prompt is none

@@ -62,13 +62,15 @@ func TestInvalidAnswers(t *testing.T) {
 	})
 	t.Run("a run that was stopped goes on counting", func(t *testing.T) {
 		in(t, 1, always(done("bad")), func(w *world) {
-			r, wait := w.start(opt)
+			running := make(chan *Runner, 1)
 			w.api.answer = func(n int, _ string) chat.Result {
 				if n == 2 {
-					r.Stop(0)
+					(<-running).Stop(0)
 				}
 				return done("bad")
 			}
+			r, wait := w.start(opt)
+			running <- r
 			if sum := wait(); sum.Failed != 0 || len(w.api.calls) != 2 {
 				t.Fatalf("%+v after %d calls", sum, len(w.api.calls))
 			}

@@ -63,8 +63,8 @@ var errUndo = errors.New("dry run")
 //   - the same custom_id and key, what Retry put into the input and then answered ones first, then in order of occurrence;
 //   - then the same key under a custom_id that is no longer in the input; with Share, under any.
 //
-// A job whose request Retry changed is found by its line's own request, else by what is sent instead; one that was replaced is not
-// found. What is left of the old jobs is gone from the input but stays in the file, and serves again when its line comes back.
+// A job whose request Retry changed is found by its line's own request, else by what is sent instead, by the line at its place before
+// any other; the line that finds it is its own from then on. One that was replaced is not found. What is left of the old jobs is gone from the input but stays in the file, and serves again when its line comes back.
 func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Importer) error) (Imported, error) {
 	var done Imported
 	var callers error // the caller's own or the brake's, to be returned as they are
@@ -319,6 +319,9 @@ func (imp *Importer) settle(share bool) (Changes, error) {
 	if share {
 		rounds = []string{match(byKey, lineKey, ""), match(byKey, "key", "")}
 	}
+	if changed {
+		rounds = append([]string{inPlace}, rounds...)
+	}
 	for _, round := range rounds {
 		if err := imp.s.exec(imp.ctx, round); err != nil {
 			return Changes{}, err
@@ -334,12 +337,18 @@ func (imp *Importer) settle(share bool) (Changes, error) {
 
 // The rounds of Import: lines and jobs of one group are numbered alike and paired by that number.
 const (
-	// Answered ones first, but before them those in the input that retry put there: who sent a line again wants no older answer.
-	jobOrder = `ORDER BY position IS NOT NULL AND id IN (SELECT replaced FROM jobs WHERE replaced IS NOT NULL) DESC, (state = 'done') DESC,
-	  position IS NULL, position, id`
+	// Answered ones first; but what retry put in the place of another is not left for an older answer.
+	jobOrder = `ORDER BY CASE WHEN position IS NOT NULL AND state = 'done' THEN 0
+	    WHEN position IS NOT NULL AND id IN (SELECT replaced FROM jobs WHERE replaced IS NOT NULL) THEN 1
+	    WHEN state = 'done' THEN 2 ELSE 3 END, position IS NULL, position, id`
 
 	// A job whose request was changed is found by the line that it came from, and then by one that says what is sent.
 	lineKey = "coalesce(origin, key)"
+
+	// What retry changed can be found in two ways, so that its line must find it before another does.
+	inPlace = `
+		UPDATE temp.incoming AS n SET job = j.id FROM jobs j
+		WHERE j.position = n.position AND j.custom_id IS n.custom_id AND n.key IN (coalesce(j.origin, j.key), j.key) AND j.origin IS NOT NULL`
 
 	exactly = `
 		UPDATE temp.incoming AS n SET job = m.id FROM (

@@ -96,7 +96,7 @@ type Row struct {
 
 	// Failed only (Message also when Skipped).
 	Type, Code, Message string
-	ErrorBody           []byte // raw body of the error response, at most 64 KiB; may be nil
+	ErrorBody           []byte // raw body of the error response, at most 64 KiB, or the whole of an answer that was no good; may be nil
 }
 
 // EstimatedUsage is what was counted here for an answer whose usage is not known.

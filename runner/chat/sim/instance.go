@@ -2,9 +2,9 @@ package sim
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -128,13 +128,8 @@ func (m *maker) object(s map[string]any, depth int) any {
 			names[name] = true
 		}
 	}
-	sorted := make([]string, 0, len(names))
-	for name := range names {
-		sorted = append(sorted, name)
-	}
-	sort.Strings(sorted) // what is drawn for each must not depend on the order of a map
 	made := map[string]any{}
-	for _, name := range sorted {
+	for _, name := range slices.Sorted(maps.Keys(names)) { // what is drawn for each must not depend on the order of a map
 		made[name] = m.value(properties[name], depth+1)
 	}
 	return made
@@ -194,7 +189,7 @@ func (m *maker) text(s map[string]any) any {
 		text += " " + m.r.word()
 	}
 	if runes := []rune(text); len(runes) > most {
-		text = string(slices.Clip(runes[:max(most, 0)]))
+		text = string(runes[:max(most, 0)])
 	}
 	return text
 }
