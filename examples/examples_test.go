@@ -134,6 +134,7 @@ var promptFiles = []promptFile{
 	{name: "batch.jsonl", rows: 3},
 	{name: "mixed.jsonl", rows: 4},
 	{name: "classify.jsonl", rows: 6, flags: []string{"--model", "llama-3.1-8b"}},
+	{name: "reviews.jsonl", rows: 5, flags: []string{"--model", "llama-3.1-8b"}},
 	{name: "dataset.jsonl", rows: 8, flags: []string{"--model", "llama-3.1-8b"}},
 	{name: "topics.csv", rows: 4, flags: []string{"--model", "llama-3.1-8b", "--prompt", "A question about {{.topic}}"}},
 	{name: "questions.json", rows: 2, flags: []string{"--model", "llama-3.1-8b"}},
@@ -273,8 +274,8 @@ func TestExtractScript(t *testing.T) {
 	}
 	defer f.Close()
 	table, err := csv.NewReader(f).ReadAll()
-	if err != nil || len(table) != 7 {
-		t.Fatalf("%v, want a header and 6 rows (%v)", table, err)
+	if err != nil || len(table) != 6 {
+		t.Fatalf("%v, want a header and 5 rows (%v)", table, err)
 	}
 	if want := []string{"custom_id", "verdict", "sure", "topic", "label"}; !slices.Equal(table[0], want) {
 		t.Errorf("columns %v", table[0])
@@ -284,7 +285,7 @@ func TestExtractScript(t *testing.T) {
 			t.Errorf("%q", row)
 		}
 	}
-	do(t, dir, program(t), "verify", "examples/classify.simulated.batch.db")
+	do(t, dir, program(t), "verify", "examples/reviews.simulated.batch.db")
 }
 
 func TestClassifyScript(t *testing.T) {

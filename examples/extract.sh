@@ -18,7 +18,7 @@ BATCH=${BATCH:-batch}
 MODEL=${MODEL:-llama-3.1-8b}
 FLAGS=${FLAGS---simulate}
 here=$(dirname "$0")
-texts=${1:-$here/classify.jsonl}
+texts=${1:-$here/reviews.jsonl}
 facts=${2:-facts.csv}
 
 # $FLAGS is several words.
