@@ -211,12 +211,16 @@ func (s *story) hear(ts *testscript.TestScript) {
 	s.said.WriteString(ts.ReadFile("ttyout"))
 }
 
-// resume gives the command "to go on" that a run printed to a shell, word for word: resume CODE SPEECH
+// resume gives the command "to go on" or "to send them" that was printed to a shell, word for word: resume CODE SPEECH
 func resume(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: resume CODE SPEECH")
 	}
-	_, rest, found := strings.Cut(ts.ReadFile(args[1]), "batch: to go on: ")
+	said := ts.ReadFile(args[1])
+	_, rest, found := strings.Cut(said, "batch: to go on: ")
+	if !found {
+		_, rest, found = strings.Cut(said, "batch: to send them: ")
+	}
 	if !found {
 		ts.Fatalf("no command to go on was printed")
 	}

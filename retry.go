@@ -108,15 +108,11 @@ func (c *command) retryVerb(ctx *cli.Context) (err error) {
 	if n == 0 || cfg.dryRun || c.term.json {
 		return nil
 	}
-	run, err := st.LastRun(ctx.Context)
-	if err != nil && !isNotFound(err) {
+	send, err := sendAgain(ctx.Context, st, name)
+	if err != nil {
 		return err
 	}
-	verb := "batch run"
-	if run.Endpoint == simulatedEndpoint { // without the flag a key would be asked for
-		verb += " --simulate"
-	}
-	c.term.say("", nil, "to send them: %s %s", verb, shellQuote(name))
+	c.term.say("", nil, "to send them: %s", send)
 	return nil
 }
 

@@ -402,6 +402,27 @@ func (d *drain) resolveEndpoint() error {
 	return nil
 }
 
+// assertEndpoint: a job file that is named alone says nothing of where its prompts may go. Without a word of the user they do not go to
+// another endpoint than those before.
+func (d *drain) assertEndpoint(ctx context.Context) error {
+	where := d.cfg.endpoint
+	if len(d.cfg.inputs) > 0 || d.cfg.simulate || where.Explicit || strings.TrimSpace(where.Getenv("ASSISTERS_BASE_URL")) != "" {
+		return nil
+	}
+	last, err := d.store.LastRun(ctx)
+	if isNotFound(err) || err == nil && last.Endpoint == d.endpointName() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.readCounts(ctx); err != nil || d.counts.Pending == 0 {
+		return err
+	}
+	return usage(fmt.Errorf("the last run of %s called %s, and %s would now go to %s; nothing was sent", printable(d.cfg.db), printable(last.Endpoint),
+		plural(d.counts.Pending, "prompt"), d.endpointName()), "say where they go: --base-url %s, or --base-url %s", shellQuote(last.Endpoint), d.endpointName())
+}
+
 // prepare brings the job file up to the input.
 func (d *drain) prepare(ctx context.Context) error {
 	var err error
@@ -421,6 +442,9 @@ func (d *drain) prepare(ctx context.Context) error {
 	if died > 0 {
 		d.term.warn("recovered", event{"unknown": died},
 			"the last run died: %s of it may have been sent and paid for; they go out again with the same idempotency key", plural(died, "call"))
+	}
+	if err := d.assertEndpoint(ctx); err != nil {
+		return err
 	}
 	d.fills = inForce(d.settings, d.cfg.fills)
 	if err := d.fills.checkContext(); err != nil {
