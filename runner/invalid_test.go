@@ -138,7 +138,7 @@ func TestInvalidAnswers(t *testing.T) {
 	t.Run("a budget counts every try", func(t *testing.T) {
 		in(t, 10, always(done("bad")), func(w *world) {
 			o := opt
-			o.Budget = Budget{MaxTokens: 100, }
+			o.Budget = Budget{MaxTokens: 100}
 			sum := w.run(o)
 			if total := w.total(); sum.Stop == nil || sum.Stop.Cause != BudgetReached || total.Wasted > 100 || total.Wasted < 70 {
 				t.Errorf("%+v %+v", sum, total)
