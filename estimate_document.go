@@ -21,7 +21,8 @@ type estimated struct {
 	Total  modelEstimate         `json:"total"`
 	Time   output.Guess[float64] `json:"seconds"`
 
-	Spent     *tokens.Money              `json:"spent"` // until now, wasted and gone included
+	Spent     *tokens.Money              `json:"spent"`          // until now, wasted and gone included
+	Possibly  *tokens.Money              `json:"possibly_spent"` // beside it, at most, for calls with an unknown outcome
 	Projected output.Guess[tokens.Money] `json:"projected_cost"`
 
 	Counted *countedBy   `json:"counted"` // null when the counts are those of an earlier run
@@ -71,11 +72,12 @@ type learnt struct {
 }
 
 type sampleTold struct {
-	Prompts int64         `json:"prompts"` // in the sample
-	Done    int64         `json:"done"`    // this time
-	Failed  int64         `json:"failed"`
-	Cost    *tokens.Money `json:"cost"` // of this time
-	Stopped string        `json:"stopped,omitempty"`
+	Prompts  int64         `json:"prompts"` // in the sample
+	Done     int64         `json:"done"`    // this time
+	Failed   int64         `json:"failed"`
+	Cost     *tokens.Money `json:"cost"`           // of this time
+	Possibly *tokens.Money `json:"possibly_spent"` // beside it, at most
+	Stopped  string        `json:"stopped,omitempty"`
 }
 
 type paceDocument struct {
@@ -92,7 +94,7 @@ func (e *estimate) document() estimated {
 	f, c := &e.foreseen, e.counts
 	doc := estimated{Endpoint: e.endpointName(), Simulated: e.simulated, Prompts: c.Jobs, Done: c.Done, Failed: c.Failed, Skipped: c.Skipped,
 		Pending: c.Pending, Models: []modelEstimate{}, Total: documentOf(&f.Total), Time: f.Seconds(),
-		Spent: exactly(e.spent), Projected: f.Projected(e.spent),
+		Spent: exactly(e.spent), Possibly: exactly(e.possibly), Projected: f.Projected(e.spent),
 		Pace: paceDocument{Concurrency: e.pace.Concurrency, RPM: orNull(e.pace.RPM), TPM: orNull(e.pace.TPM), Stated: e.stated}}
 	if e.kept {
 		doc.JobFile = &e.cfg.db
@@ -112,7 +114,7 @@ func (e *estimate) document() estimated {
 		doc.Learnt = &learnt{Answers: f.Answers, Estimated: f.Estimated, Reported: f.Reported, Factor: f.Factor()}
 	}
 	if s := e.sampled; s != nil {
-		doc.Sample = &sampleTold{Prompts: s.prompts, Done: s.Done, Failed: s.Failed, Cost: exactly(s.cost)}
+		doc.Sample = &sampleTold{Prompts: s.prompts, Done: s.Done, Failed: s.Failed, Cost: exactly(s.cost), Possibly: exactly(s.possibly)}
 		if s.Stop != nil {
 			doc.Sample.Stopped = string(s.Stop.Cause)
 		}
