@@ -52,7 +52,7 @@ func (e *estimate) notes() []note {
 	if f.Total.Jobs == 0 {
 		return all
 	}
-	if text := e.budgetText(); text != "" {
+	if text := e.enoughText(); text != "" {
 		add("budget", "%s", text)
 	}
 	e.priceNotes(add)
@@ -125,12 +125,12 @@ func possibly(most output.Amount) string {
 	return ""
 }
 
-// budgetText says whether the budget will do.
-func (e *estimate) budgetText() string {
+// enoughText says whether the budget will do.
+func (e *estimate) enoughText() string {
 	if e.limits.cost == 0 {
 		return ""
 	}
-	flag := "--max-cost " + e.limits.cost.Dollars()
+	flag := "--max-cost " + printable(e.budgetText[flagMaxCost])
 	cost, spent := e.foreseen.Total.Cost, e.spent.Plus(e.possibly)
 	switch {
 	case cost.Least != nil && spent.Money.Plus(*cost.Least) > e.limits.cost:
