@@ -97,7 +97,10 @@ func (e *estimate) sampleText(s *sampled) string {
 		}
 		return fmt.Sprintf("%s, answered before: nothing was sent", plural(s.prompts, "prompt"))
 	}
-	text := fmt.Sprintf("%s of %s answered", count(s.Done), plural(s.prompts, "prompt"))
+	text := fmt.Sprintf("%s of %s answered", count(s.Done), plural(s.sent, "prompt"))
+	if before := s.prompts - s.sent; before > 0 {
+		text += fmt.Sprintf(" beside %s sent before", count(before))
+	}
 	if s.Failed > 0 {
 		text += fmt.Sprintf(", %s failed", count(s.Failed))
 	}

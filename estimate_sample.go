@@ -12,6 +12,7 @@ import (
 // sampled is what came of a sample.
 type sampled struct {
 	prompts int64 // asked for
+	sent    int64 // of them, this time
 	runner.Summary
 	cost     output.Amount // of this time
 	possibly output.Amount // beside it, at most
@@ -46,6 +47,7 @@ func (e *estimate) send(ctx context.Context) (code int, err error) {
 	known := output.Known{Endpoint: e.endpointName(), Prices: e.money.prices, Seen: e.money.seen, Bills: e.money.bills}
 	e.term.say("plan", nil, "will send %s as a sample to %s: about %s prompt tokens, %s", plural(pending, "prompt"), e.endpointName(),
 		count(tokens), e.costOf(output.NewForecast(chosen, known)))
+	e.sampled.sent = pending
 	part := e.drain
 	part.counts.Pending = pending
 	if e.sampled.Summary, err = part.drain(ctx); err != nil {
