@@ -63,6 +63,7 @@ func (c *command) verb() *cli.Command {
 type estimate struct {
 	drain
 	kept   bool // there is a job file, or one was made
+	apart  bool // no job file belongs to the inputs
 	sample int  // prompts to send, 0 for none
 	asJSON bool // a document instead of a table
 
@@ -70,7 +71,11 @@ type estimate struct {
 	stated   bool // some of the pace is what the API stated
 	foreseen output.Forecast
 	spent    output.Amount // of all runs, the sample among them
+	possibly output.Amount // beside it, at most, for calls with an unknown outcome
+	calls    int64         // of all runs
+	lost     int64         // of them, those without an answer that may have been charged for
 	sampled  *sampled      // nil without --sample
+	surer    surer
 }
 
 func (c *command) estimateVerb(ctx *cli.Context) error {
@@ -88,6 +93,7 @@ func (c *command) estimateVerb(ctx *cli.Context) error {
 	}
 	if e.sample == 0 && !ctx.IsSet("db") && (len(inputs) > 1 || inputs[0] == "-") { // no answers are to be kept
 		ctx.Set("db", "estimate"+jobSuffix)
+		e.apart = true
 	}
 	cfg, err := readRunConfig(ctx)
 	if err != nil {
@@ -121,13 +127,13 @@ func (e *estimate) do(ctx context.Context) (err error) {
 			err = cerr
 		}
 	}()
-	if e.sample == 0 {
-		if err := e.endpointOfBefore(ctx); err != nil {
-			return err
-		}
-		if err := e.resolveEndpoint(); err != nil {
-			return err
-		}
+	if e.sample > 0 {
+		err = e.sameEndpoint(ctx)
+	} else if err = e.endpointOfBefore(ctx); err == nil {
+		err = e.resolveEndpoint()
+	}
+	if err != nil {
+		return err
 	}
 	e.cfg.foretell = e.sample == 0
 	if err := e.prepare(ctx); err != nil {
@@ -156,7 +162,7 @@ func (e *estimate) do(ctx context.Context) (err error) {
 func (e *estimate) open(ctx context.Context) (done func(keep bool) error, err error) {
 	name, dir := e.cfg.db, ""
 	_, missing := os.Stat(name)
-	e.kept = missing == nil || e.sample > 0
+	e.kept = !e.apart && (missing == nil || e.sample > 0)
 	if !e.kept && len(e.cfg.inputs) > 0 {
 		if dir, err = os.MkdirTemp("", "batch-estimate-"); err != nil {
 			return nil, &store.Failure{Op: "make a temporary folder", Err: err}
@@ -186,6 +192,25 @@ func (e *estimate) open(ctx context.Context) (done func(keep bool) error, err er
 		}
 		return e.store.Remove()
 	}, nil
+}
+
+// sameEndpoint refuses a sample at another endpoint than the last run's, where none is named: its answers would tell nothing of that, and
+// a job file does not decide what host gets the key.
+func (e *estimate) sameEndpoint(ctx context.Context) error {
+	if where := e.cfg.endpoint; e.cfg.simulate || where.Explicit || where.Getenv("ASSISTERS_BASE_URL") != "" {
+		return nil
+	}
+	last, err := e.store.LastRun(ctx)
+	switch {
+	case isNotFound(err):
+		return nil
+	case err != nil:
+		return err
+	case last.Endpoint == e.endpointName() || last.Endpoint == simulatedEndpoint:
+		return nil
+	}
+	return usage(fmt.Errorf("the last run called %s, and this sample would call %s", printable(last.Endpoint), e.endpointName()),
+		"name the one to learn of with --base-url %s", shellQuote(last.Endpoint))
 }
 
 // endpointOfBefore: a job file is estimated for the endpoint that its last run called, unless another is named.
@@ -219,7 +244,7 @@ func (e *estimate) foretell(ctx context.Context) error {
 	if m.seen, err = v.Seen(ctx); err != nil {
 		return err
 	}
-	if m.bills, err = v.BillsAt(ctx, output.Tiers(m.rows, m.margins)); err != nil {
+	if m.margins, err = output.ReadMargins(ctx, v); err != nil {
 		return err
 	}
 	limits, err := v.Limits(ctx)
@@ -240,13 +265,56 @@ func (e *estimate) foretell(ctx context.Context) error {
 		}
 		m.prices = output.NewPrices(m.rows)
 	}
+	if m.bills, err = v.BillsAt(ctx, output.Tiers(m.rows, m.margins)); err != nil {
+		return err
+	}
 	m.cost = m.prices.Cost(m.bills, m.margins)
-	e.spent = m.cost.Billed().Plus(m.cost.Estimated).Plus(m.cost.GoneEstimated)
+	e.spent, e.possibly = spentOf(m.cost)
+	if err := e.countCalls(ctx, v); err != nil {
+		return err
+	}
 	e.evenOut()
 	e.paceUnder(limits[e.endpointName()])
-	e.foreseen = output.NewForecast(e.backlog, output.Known{Endpoint: e.endpointName(), Prices: m.prices, Seen: m.seen, Bills: m.bills,
-		Counted: e.countedMargin(), Pace: e.pace})
+	known := output.Known{Endpoint: e.endpointName(), Prices: m.prices, Seen: m.seen, Bills: m.bills, Counted: e.countedMargin(), Pace: e.pace}
+	if known.Sampled, err = answeredEvenly(ctx, v); err != nil {
+		return err
+	}
+	e.foreseen = output.NewForecast(e.backlog, known)
+	return e.findSurer(ctx, v, known)
+}
+
+// spentOf is what was spent, reported or as counted here, and what beside it may have been.
+func spentOf(c output.Cost) (spent, possibly output.Amount) {
+	return c.Billed().Plus(c.Estimated).Plus(c.GoneEstimated), c.Lost.Plus(c.Open)
+}
+
+// countCalls counts what was called, and what of it no answer is known of.
+func (e *estimate) countCalls(ctx context.Context, v *store.View) error {
+	totals, err := v.Totals(ctx)
+	if err != nil {
+		return err
+	}
+	e.calls, e.lost = 0, 0
+	for _, t := range totals {
+		e.calls += t.Attempts
+	}
+	for _, b := range e.money.bills {
+		if b.Kind == store.BillLost || b.Kind == store.BillOpen {
+			e.lost += b.Attempts
+		}
+	}
 	return nil
+}
+
+// answeredEvenly says that the answers are those of a sample: of one of two thirds as many prompts, all would be answered. Answers in the
+// order of the file leave some lengths out.
+func answeredEvenly(ctx context.Context, v *store.View) (bool, error) {
+	c, err := v.Counts(ctx)
+	if err != nil || c.Done == 0 {
+		return false, err
+	}
+	missing, err := v.Choice(ctx, c.Done-c.Done/3)
+	return err == nil && len(missing) == 0, err
 }
 
 // paceUnder takes over what the API stated where it is stricter than the user. What window it means is not known; a minute is what its

@@ -21,7 +21,10 @@ type estimated struct {
 	Total  modelEstimate         `json:"total"`
 	Time   output.Guess[float64] `json:"seconds"`
 
-	Spent     *tokens.Money              `json:"spent"` // until now, wasted and gone included
+	Spent     *tokens.Money              `json:"spent"`          // until now, wasted and gone included
+	Possibly  *tokens.Money              `json:"possibly_spent"` // beside it, at most, for calls with an unknown outcome
+	Calls     int64                      `json:"calls"`
+	Lost      int64                      `json:"lost_calls"` // without an answer, yet possibly charged for
 	Projected output.Guess[tokens.Money] `json:"projected_cost"`
 
 	Counted *countedBy   `json:"counted"` // null when the counts are those of an earlier run
@@ -33,8 +36,9 @@ type estimated struct {
 type modelEstimate struct {
 	Model      *string                    `json:"model"` // null is all
 	Pending    int64                      `json:"pending"`
-	Bounded    int64                      `json:"bounded"` // requests that bound their answer
-	Answers    int64                      `json:"answers"` // seen, that completions are judged by
+	Bounded    int64                      `json:"bounded"`   // requests that bound their answer
+	Uncounted  int64                      `json:"uncounted"` // prompts with parts that are not counted, or several answers of no given length
+	Answers    int64                      `json:"answers"`   // seen, that completions are judged by
 	Confidence *float64                   `json:"confidence"`
 	Prompt     output.Guess[int64]        `json:"prompt_tokens"`
 	Completion output.Guess[int64]        `json:"completion_tokens"`
@@ -71,11 +75,12 @@ type learnt struct {
 }
 
 type sampleTold struct {
-	Prompts int64         `json:"prompts"` // in the sample
-	Done    int64         `json:"done"`    // this time
-	Failed  int64         `json:"failed"`
-	Cost    *tokens.Money `json:"cost"` // of this time
-	Stopped string        `json:"stopped,omitempty"`
+	Prompts  int64         `json:"prompts"` // in the sample
+	Done     int64         `json:"done"`    // this time
+	Failed   int64         `json:"failed"`
+	Cost     *tokens.Money `json:"cost"`           // of this time
+	Possibly *tokens.Money `json:"possibly_spent"` // beside it, at most
+	Stopped  string        `json:"stopped,omitempty"`
 }
 
 type paceDocument struct {
@@ -92,7 +97,7 @@ func (e *estimate) document() estimated {
 	f, c := &e.foreseen, e.counts
 	doc := estimated{Endpoint: e.endpointName(), Simulated: e.simulated, Prompts: c.Jobs, Done: c.Done, Failed: c.Failed, Skipped: c.Skipped,
 		Pending: c.Pending, Models: []modelEstimate{}, Total: documentOf(&f.Total), Time: f.Seconds(),
-		Spent: exactly(e.spent), Projected: f.Projected(e.spent),
+		Spent: exactly(e.spent), Possibly: exactly(e.possibly), Calls: e.calls, Lost: e.lost, Projected: f.Projected(e.spent),
 		Pace: paceDocument{Concurrency: e.pace.Concurrency, RPM: orNull(e.pace.RPM), TPM: orNull(e.pace.TPM), Stated: e.stated}}
 	if e.kept {
 		doc.JobFile = &e.cfg.db
@@ -112,7 +117,7 @@ func (e *estimate) document() estimated {
 		doc.Learnt = &learnt{Answers: f.Answers, Estimated: f.Estimated, Reported: f.Reported, Factor: f.Factor()}
 	}
 	if s := e.sampled; s != nil {
-		doc.Sample = &sampleTold{Prompts: s.prompts, Done: s.Done, Failed: s.Failed, Cost: exactly(s.cost)}
+		doc.Sample = &sampleTold{Prompts: s.prompts, Done: s.Done, Failed: s.Failed, Cost: exactly(s.cost), Possibly: exactly(s.possibly)}
 		if s.Stop != nil {
 			doc.Sample.Stopped = string(s.Stop.Cause)
 		}
@@ -121,7 +126,7 @@ func (e *estimate) document() estimated {
 }
 
 func documentOf(m *output.ModelForecast) modelEstimate {
-	one := modelEstimate{Pending: m.Jobs, Bounded: m.Bounded, Answers: m.Answers, Prompt: m.Prompt, Completion: m.Completion, Cost: m.Cost}
+	one := modelEstimate{Pending: m.Jobs, Bounded: m.Bounded, Uncounted: m.Boundless, Answers: m.Answers, Prompt: m.Prompt, Completion: m.Completion, Cost: m.Cost}
 	if m.Sure {
 		sure := confidence
 		one.Confidence = &sure

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
+	"batch/output"
 	"batch/runner/tokens"
+	"batch/store"
 )
 
 // note is a line below the table: what it is about, and what there is to say.
@@ -35,8 +39,11 @@ func (e *estimate) notes() []note {
 	if s := e.sampled; s != nil {
 		add("sample", "%s", e.sampleText(s))
 	}
-	if (e.counts.Done > 0 || e.spent.Money > 0) && !e.free() {
-		text := amount(e.spent)
+	if (e.counts.Done > 0 || e.spent.Money > 0 || e.lost > 0) && !e.free() {
+		text := amount(e.spent) + possibly(e.possibly)
+		if counted := e.money.cost.Estimated.Plus(e.money.cost.GoneEstimated); counted.Money > 0 {
+			text += ", estimated where the API reported no usage"
+		}
 		if p := f.Projected(e.spent).Likely; p != nil && f.Total.Jobs > 0 {
 			text += ", in the end about " + p.Dollars()
 		}
@@ -45,8 +52,22 @@ func (e *estimate) notes() []note {
 	if f.Total.Jobs == 0 {
 		return all
 	}
+	if text := e.enoughText(); text != "" {
+		add("budget", "%s", text)
+	}
 	e.priceNotes(add)
 	add("prompts", "%s", e.countedText())
+	if n := f.Total.Boundless; n > 0 {
+		have := "have"
+		if n == 1 {
+			have = "has"
+		}
+		add("prompts", "%s %s images or other parts that are not counted, or %s for several answers", plural(n, "prompt"), have,
+			map[bool]string{true: "asks", false: "ask"}[n == 1])
+	}
+	if e.lost > 0 {
+		add("lost", "%s of %s had no answer: retries and what they may cost are not in these numbers", count(e.lost), plural(e.calls, "call"))
+	}
 	if f.Answers > 0 {
 		if margin := marginText(f.Estimated, f.Reported); margin != "" {
 			add("learnt", "from %s: %s", plural(f.Answers, "answer"), margin)
@@ -57,6 +78,11 @@ func (e *estimate) notes() []note {
 	} else {
 		add("bounds", "%s", e.boundsText())
 	}
+	for _, m := range e.foreseen.Models {
+		if m.Above > 0 {
+			add("tiers", "%s: some prompts may be longer than %s tokens, where a dearer price begins; at most counts all at that", printable(m.Model), count(m.Above))
+		}
+	}
 	add("time", "%s", e.timeText())
 	if text := e.surerText(); text != "" {
 		add("surer", "%s", text)
@@ -66,16 +92,58 @@ func (e *estimate) notes() []note {
 
 func (e *estimate) sampleText(s *sampled) string {
 	if s.Done+s.Failed == 0 && s.Stop == nil {
+		if e.counts.Failed > 0 {
+			return fmt.Sprintf("%s, answered or failed before: nothing was sent; batch retry lets the failed be sent again", plural(s.prompts, "prompt"))
+		}
 		return fmt.Sprintf("%s, answered before: nothing was sent", plural(s.prompts, "prompt"))
 	}
-	text := fmt.Sprintf("%s of %s answered", count(s.Done), plural(s.prompts, "prompt"))
+	text := fmt.Sprintf("%s of %s answered", count(s.Done), plural(s.sent, "prompt"))
+	if before := s.prompts - s.sent; before > 0 {
+		text += fmt.Sprintf(" beside %s sent before", count(before))
+	}
 	if s.Failed > 0 {
 		text += fmt.Sprintf(", %s failed", count(s.Failed))
 	}
 	if !e.free() {
 		text += ", cost " + amount(s.cost)
+		if s.counted {
+			text += " (estimated)"
+		}
+		text += possibly(s.possibly)
+	}
+	if s.Done == 0 {
+		return text
 	}
 	return text + "; batch run will not send them again"
+}
+
+// possibly says what may have been spent beside what is known.
+func possibly(most output.Amount) string {
+	switch {
+	case most.Unknown > 0:
+		return ", and possibly more, which nothing bounds"
+	case most.Money > 0:
+		return ", possibly " + most.Money.Dollars() + " more"
+	}
+	return ""
+}
+
+// enoughText says whether the budget will do.
+func (e *estimate) enoughText() string {
+	if e.limits.cost == 0 {
+		return ""
+	}
+	flag := "--max-cost " + printable(e.budgetText[flagMaxCost])
+	cost, spent := e.foreseen.Total.Cost, e.spent.Plus(e.possibly)
+	switch {
+	case cost.Least != nil && spent.Money.Plus(*cost.Least) > e.limits.cost:
+		return flag + " is not enough for what all runs will cost at least, " + spent.Money.Plus(*cost.Least).Dollars()
+	case cost.Most == nil || !spent.Known():
+		return flag + ": it is not known whether it is enough"
+	case spent.Money.Plus(*cost.Most) <= e.limits.cost:
+		return flag + " is enough for what all runs can cost at most, " + spent.Money.Plus(*cost.Most).Dollars()
+	}
+	return flag + " may not be enough for all runs: at most they cost " + spent.Money.Plus(*cost.Most).Dollars()
 }
 
 // free says that nobody charges for anything, nor is to be taken to.
@@ -154,7 +222,9 @@ func (e *estimate) boundsText() string {
 		}
 	}
 	text := fmt.Sprintf("prompt tokens within %s, as no answer has told yet", strings.Join(shares, " or "))
-	if f.Total.Answers > 0 {
+	if f.Total.Answers > 0 && f.Total.Enough {
+		text = fmt.Sprintf("from the first %s in file order, perhaps not like the rest; --sample N tells", plural(f.Total.Answers, "answer"))
+	} else if f.Total.Answers > 0 {
 		text = fmt.Sprintf("too few answers for a confidence: %s", count(f.Total.Answers))
 		if len(f.Models) > 1 {
 			text = "too few answers of some models for a confidence"
@@ -165,6 +235,8 @@ func (e *estimate) boundsText() string {
 		text += "; completions up to what the requests allow"
 	case f.Total.Completion.Most != nil:
 		text += "; completions up to what the requests or the model allow"
+	case f.Total.Boundless > 0 && f.Total.Boundless == f.Total.Jobs-f.Total.Bounded:
+		text += "; nothing bounds the answers to those that are not counted"
 	default:
 		text += fmt.Sprintf("; nothing bounds the answers to %s (--max-tokens)", plural(f.Total.Jobs-f.Total.Bounded, "prompt"))
 	}
@@ -204,30 +276,67 @@ func trimmed(n float64, noun string) string {
 // goodEnough is a spread about what is likely that nobody needs to pay to narrow.
 const goodEnough = 0.05
 
-// surerText says what would narrow the estimate, and at what price.
-func (e *estimate) surerText() string {
+// surer is a sample that would narrow the estimate; of no prompts where none would.
+type surer struct {
+	sample, send int64
+	forecast     output.Forecast // of what it sends
+}
+
+// findSurer finds a sample worth its price, and asks the store what it would send.
+func (e *estimate) findSurer(ctx context.Context, v *store.View, known output.Known) error {
 	f := &e.foreseen
-	sample := int64(20 * len(f.Models))
-	switch likely, most := f.Total.Completion.Likely, f.Total.Completion.Most; {
-	case e.sampled != nil && e.sampled.Stop == nil && f.Total.Answers == 0:
-		return "not by a sample: the API reports no usage"
-	case e.sampled != nil && e.sampled.Stop != nil:
-		return ""
-	case likely == nil || most == nil || !f.Total.Sure:
-	case float64(*most-*likely) <= goodEnough*float64(*likely):
-		return ""
+	e.surer = surer{}
+	likely, most := f.Total.Completion.Likely, f.Total.Completion.Most
+	switch {
+	case f.Total.Jobs == 0, e.noUsage(), e.sampled != nil && (e.sampled.Stop != nil || e.sampled.Done == 0 && e.sampled.Failed > 0):
+		return nil
+	case likely != nil && most != nil && f.Total.Sure && float64(*most-*likely) <= goodEnough*float64(*likely):
+		return nil
 	}
+	sample := int64(20 * len(f.Models))
 	if f.Total.Sure {
 		sample = 4 * f.Answers
 	}
-	sample = max(sample, 2*f.Answers)
-	send := min(sample-f.Answers, f.Total.Jobs)
-	if f.Answers == 0 { // of a small file not all of it: that would be the run
+	sample = max(sample, 2*f.Answers) // at least half of it is new
+	if f.Answers == 0 {               // of a small file not all of it: that would be the run
 		sample = min(sample, f.Total.Jobs/2)
-		send = sample
 	}
-	if sample == 0 || sample >= e.counts.Jobs || send == f.Total.Jobs {
+	if sample == 0 || sample >= e.counts.Jobs {
+		return nil
+	}
+	var chosen []store.Backlog
+	if e.imported && e.cfg.dryRun { // the prompts are not in the job file, as nothing is to be changed
+		send := min(sample, f.Total.Jobs)
+		chosen = share(slices.Clone(e.backlog), send, f.Total.Jobs)
+	} else {
+		var err error
+		if chosen, err = v.Choice(ctx, sample); err != nil {
+			return err
+		}
+	}
+	e.surer = surer{sample: sample, forecast: output.NewForecast(chosen, known)}
+	for _, b := range chosen {
+		e.surer.send += b.Jobs
+	}
+	if e.surer.send == f.Total.Jobs {
+		e.surer = surer{}
+	}
+	return nil
+}
+
+// noUsage says that there are answers, and that no usage was reported with any.
+func (e *estimate) noUsage() bool { return e.counts.Done > 0 && len(e.money.seen) == 0 }
+
+// surerText says what would narrow the estimate, and at what price.
+func (e *estimate) surerText() string {
+	switch s := e.surer; {
+	case e.sampled != nil && e.sampled.Stop == nil && e.counts.Done == 0 && e.sampled.Failed > 0:
+		return "not by this sample: every prompt of it failed"
+	case e.sampled != nil && e.sampled.Stop == nil && e.noUsage():
+		return "not by a sample: the API reports no usage"
+	case s.send == 0:
 		return ""
+	default:
+		return fmt.Sprintf("--sample %d sends %s and learns from the answers, %s", s.sample, plural(s.send, "prompt"), e.costOf(s.forecast))
 	}
-	return fmt.Sprintf("--sample %d sends %s and learns from the answers, %s", sample, plural(send, "prompt"), e.costOf(send))
 }

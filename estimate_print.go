@@ -99,6 +99,9 @@ func (e *estimate) table() *guesses {
 	block := func(m *output.ModelForecast) {
 		guessRow(t, "  prompt tokens", m.Prompt.Least, m.Prompt.Likely, m.Prompt.Most, count)
 		guessRow(t, "  completion tokens", m.Completion.Least, m.Completion.Likely, m.Completion.Most, count)
+		if e.free() {
+			return
+		}
 		guessRow(t, "  cost", m.Cost.Least, m.Cost.Likely, m.Cost.Most, tokens.Money.Dollars)
 	}
 	if len(f.Models) == 1 {

@@ -6,19 +6,26 @@ import (
 
 	"batch/output"
 	"batch/runner"
-	"batch/runner/tokens"
+	"batch/store"
 )
 
 // sampled is what came of a sample.
 type sampled struct {
 	prompts int64 // asked for
+	sent    int64 // of them, this time
 	runner.Summary
-	cost output.Amount // of this time
+	cost     output.Amount // of this time
+	possibly output.Amount // beside it, at most
+	counted  bool          // some of the cost is by our own count
 }
 
 // send sends the prompts of the sample that have no answer yet, as a run would. The code says how that ended.
 func (e *estimate) send(ctx context.Context) (code int, err error) {
 	if err := e.keepMoney(ctx); err != nil {
+		return exitError, err
+	}
+	chosen, err := e.chosen(ctx)
+	if err != nil {
 		return exitError, err
 	}
 	pending, err := e.store.Choose(ctx, e.sample)
@@ -29,40 +36,61 @@ func (e *estimate) send(ctx context.Context) (code int, err error) {
 	if pending == 0 {
 		return exitOK, nil
 	}
-	before, err := e.spentUntilNow(ctx)
+	before, err := e.costUntilNow(ctx)
 	if err != nil {
 		return exitError, err
 	}
-	e.term.say("plan", nil, "will send %s as a sample: about %s prompt tokens, %s", plural(pending, "prompt"),
-		count(e.counts.PendingTokens*pending/e.counts.Pending), e.costOf(pending))
+	var tokens int64
+	for _, b := range chosen {
+		tokens += b.Tokens
+	}
+	known := output.Known{Endpoint: e.endpointName(), Prices: e.money.prices, Seen: e.money.seen, Bills: e.money.bills}
+	e.term.say("plan", nil, "will send %s as a sample to %s: about %s prompt tokens, %s", plural(pending, "prompt"), e.endpointName(),
+		count(tokens), e.costOf(output.NewForecast(chosen, known)))
+	e.sampled.sent = pending
 	part := e.drain
 	part.counts.Pending = pending
 	if e.sampled.Summary, err = part.drain(ctx); err != nil {
 		return exitError, err
 	}
-	after, err := e.spentUntilNow(context.WithoutCancel(ctx))
+	after, err := e.costUntilNow(context.WithoutCancel(ctx))
 	if err != nil {
 		return exitError, err
 	}
-	e.sampled.cost = output.Amount{Money: after.Money - before.Money, Unknown: after.Unknown - before.Unknown}
+	minus := func(a, b output.Amount) output.Amount {
+		return output.Amount{Money: a.Money - b.Money, Unknown: a.Unknown - b.Unknown}
+	}
+	spentAfter, possiblyAfter := spentOf(after)
+	spentBefore, possiblyBefore := spentOf(before)
+	e.sampled.cost, e.sampled.possibly = minus(spentAfter, spentBefore), minus(possiblyAfter, possiblyBefore)
+	counted := minus(after.Estimated.Plus(after.GoneEstimated), before.Estimated.Plus(before.GoneEstimated))
+	e.sampled.counted = counted.Money > 0
 	return e.stopped(), nil
 }
 
-// costOf says what so many of the pending prompts cost, if they are like the rest.
-func (e *estimate) costOf(prompts int64) string {
-	cost := e.forecast(e.counts.Pending).Total.Cost
-	share := func(m *tokens.Money) string {
-		return (*m / tokens.Money(e.counts.Pending) * tokens.Money(prompts)).Dollars()
+// chosen is what the sample will send.
+func (e *estimate) chosen(ctx context.Context) ([]store.Backlog, error) {
+	v, err := e.store.View(ctx)
+	if err != nil {
+		return nil, err
 	}
-	switch {
+	defer v.Close()
+	return v.Choice(ctx, int64(e.sample))
+}
+
+// costOf says what a sample costs.
+func (e *estimate) costOf(f output.Forecast) string {
+	switch cost := f.Total.Cost; {
 	case e.free():
 		return "nothing to pay"
 	case cost.Likely != nil:
-		return "about " + share(cost.Likely)
+		return "about " + cost.Likely.Dollars()
 	case cost.Most != nil:
-		return "at most about " + share(cost.Most)
+		return "at most about " + cost.Most.Dollars()
 	case cost.Least == nil:
 		return "price unknown (--price)"
+	case f.Total.Boundless > 0:
+		return "cost not bounded"
 	}
 	return "cost not bounded (--max-tokens)"
 }
@@ -84,16 +112,15 @@ func (e *estimate) stopped() int {
 	return e.exitCode(e.sampled.Summary, output.Report{})
 }
 
-func (e *estimate) spentUntilNow(ctx context.Context) (output.Amount, error) {
+func (e *estimate) costUntilNow(ctx context.Context) (output.Cost, error) {
 	v, err := e.store.View(ctx)
 	if err != nil {
-		return output.Amount{}, err
+		return output.Cost{}, err
 	}
 	defer v.Close()
-	bills, err := v.Bills(ctx)
+	bills, err := v.BillsAt(ctx, output.Tiers(e.money.rows, e.money.margins))
 	if err != nil {
-		return output.Amount{}, fmt.Errorf("read what was spent: %w", err)
+		return output.Cost{}, fmt.Errorf("read what was spent: %w", err)
 	}
-	c := e.money.prices.Cost(bills, e.money.margins)
-	return c.Billed().Plus(c.Estimated).Plus(c.GoneEstimated), nil
+	return e.money.prices.Cost(bills, e.money.margins), nil
 }

@@ -435,9 +435,11 @@ func (d *drain) prepare(ctx context.Context) error {
 	if kept, known := d.settings[store.SettingSimulated]; known && (kept == "true") != d.simulated {
 		return d.wrongKind(kept == "true")
 	}
-	died, err := d.store.Recover(ctx)
-	if err != nil {
-		return err
+	died := int64(0)
+	if !d.cfg.foretell { // which changes nothing, and takes what is out for unanswered
+		if died, err = d.store.Recover(ctx); err != nil {
+			return err
+		}
 	}
 	if died > 0 {
 		d.term.warn("recovered", event{"unknown": died},

@@ -75,6 +75,7 @@ func (d *drain) importInputs(ctx context.Context) error {
 func (d *drain) settle(ctx context.Context) func(store.Imported) error {
 	return func(done store.Imported) error {
 		d.counts, d.backlog = done.Counts, done.Backlog
+		d.countDied()
 		return d.settleMoney(ctx)
 	}
 }
@@ -89,8 +90,23 @@ func (d *drain) readStanding(ctx context.Context) error {
 	if d.counts, err = v.Counts(ctx); err != nil {
 		return err
 	}
-	d.backlog, err = v.Backlog(ctx)
+	if d.cfg.foretell {
+		d.backlog, err = v.Unanswered(ctx)
+		d.countDied()
+	} else {
+		d.backlog, err = v.Backlog(ctx)
+	}
 	return err
+}
+
+// countDied counts the jobs that were out when the last run died among those that are pending, where they are left as they are.
+func (d *drain) countDied() {
+	c := &d.counts
+	if !d.cfg.foretell || c.Running == 0 {
+		return
+	}
+	d.term.warn("died", event{"unknown": c.Running}, "the last run died: %s of it may have been sent and paid for", plural(c.Running, "call"))
+	c.Pending, c.Running = c.Pending+c.Running, 0
 }
 
 func (d *drain) readCounts(ctx context.Context) error {

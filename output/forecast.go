@@ -15,6 +15,7 @@ type Known struct {
 	Seen     []store.Seen
 	Bills    []store.Bill // tell what part of the prompts a cache held, and of the answers thought was; may be nil
 	Counted  float64      // how far off the prompts were counted at most, as a share: 0 when each was counted, not a sample
+	Sampled  bool         // the answers are those of a sample; else they are what was sent first, and may be unlike the rest
 	Pace     Pace
 }
 
@@ -39,8 +40,12 @@ type ModelForecast struct {
 	Model   string
 	Jobs    int64
 	Bounded int64 // of these, jobs whose request bounds its answer
-	Answers int64 // that what is likely was learnt from
-	Sure    bool  // the bounds of tokens hold with 95 % confidence; else they are what the requests allow
+	// Boundless is how many have parts that are not counted, or ask for several answers of no given length.
+	Boundless int64
+	Answers   int64 // that what is likely was learnt from
+	Enough    bool  // as many as a confidence needs
+	Above     int64 // where the dearest tier begins that a prompt may be in, though the mean one is not; else 0
+	Sure      bool  // the bounds of tokens hold with 95 % confidence; else they are what the requests allow
 
 	Prompt     Guess[int64]
 	Completion Guess[int64] // all tokens that are not prompt
@@ -112,7 +117,9 @@ func NewForecast(backlog []store.Backlog, known Known) Forecast {
 		}
 		f.Total.Jobs += m.Jobs
 		f.Total.Bounded += m.Bounded
+		f.Total.Boundless += m.Boundless
 		f.Total.Answers += m.Answers
+		f.Total.Enough = m.Enough && (f.Total.Enough || len(f.Models) == 1)
 	}
 	f.Total.prompt, f.Total.completion = addSpans(prompts), addSpans(completions)
 	f.Total.Prompt, f.Total.Completion = guessOf[int64](f.Total.prompt), guessOf[int64](f.Total.completion)

@@ -2,21 +2,27 @@ package output
 
 import (
 	"math"
+	"slices"
 
 	"batch/runner/tokens"
 	"batch/store"
 )
 
 func (k *Known) model(b store.Backlog, s *store.Seen) ModelForecast {
-	m := ModelForecast{Model: b.Model, Jobs: b.Jobs, Bounded: b.Bounded, Price: k.Prices.Of(k.Endpoint, b.Model)}
+	m := ModelForecast{Model: b.Model, Jobs: b.Jobs, Bounded: b.Bounded, Boundless: b.Boundless, Price: k.Prices.Of(k.Endpoint, b.Model)}
 	if s != nil {
 		m.Answers = s.Answers
 	}
 	m.prompt, m.completion = promptSpan(b, s, k.Counted), completionSpan(b, s, m.Price)
+	m.Enough = m.prompt.drawn && m.completion.drawn
+	if m.Enough && !k.Sampled && !alike(b, s) { // chance has not chosen the answers, and does not bound what they cannot tell
+		allowed := completionSpan(b, nil, m.Price)
+		m.prompt.drawn, m.completion = false, span{0, m.completion.likely, allowed.most, false}
+	}
 	m.Prompt, m.Completion = guessOf[int64](m.prompt), guessOf[int64](m.completion)
-	m.Cost = k.cost(&m)
+	m.Cost = k.cost(&m, longest(b, m.prompt))
 	m.Sure = m.prompt.drawn && m.completion.drawn
-	m.cost = span{asFloat(m.Cost.Least), asFloat(m.Cost.Likely), asFloat(m.Cost.Most), m.Sure}
+	m.cost = span{asFloat(m.Cost.Least), asFloat(m.Cost.Likely), asFloat(m.Cost.Most), m.Sure && m.Above == 0}
 	return m
 }
 
@@ -25,6 +31,14 @@ func asFloat(m *tokens.Money) float64 {
 		return unknown
 	}
 	return float64(*m)
+}
+
+// alike says that the answers are of prompts like those to come: of about the same length, and bounded as often.
+func alike(b store.Backlog, s *store.Seen) bool {
+	const near, share = 0.2, 0.1
+	jobs, answers := float64(b.Jobs), float64(s.Answers)
+	pending, told := float64(b.Tokens)/jobs, float64(s.Estimated)/answers
+	return math.Abs(told-pending) <= near*pending && math.Abs(float64(b.Bounded)/jobs-float64(s.Bounded)/answers) <= share
 }
 
 // learntFrom is how many answers say more of how a prompt is counted than its vocabulary does.
@@ -36,7 +50,11 @@ func promptSpan(b store.Backlog, s *store.Seen, counted float64) span {
 	_, margin := tokens.Vocabulary(b.Model)
 	if s == nil || s.Answers < learntFrom || s.Estimated <= 0 || s.Prompt <= 0 {
 		margin += counted
-		return span{least: estimated * (1 - margin), likely: estimated, most: estimated * (1 + margin)}
+		told := span{least: estimated * (1 - margin), likely: estimated, most: estimated * (1 + margin)}
+		if b.Boundless > 0 { // parts that no answer has told the tokens of
+			told.most = unknown
+		}
+		return told
 	}
 	n, ratio := float64(s.Answers), float64(s.Prompt)/float64(s.Estimated)
 	residuals := max(0, s.PromptSq-2*ratio*s.EstimatedPrompt+ratio*ratio*s.EstimatedSq) / (n - 1)
@@ -50,7 +68,7 @@ func promptSpan(b store.Backlog, s *store.Seen, counted float64) span {
 func completionSpan(b store.Backlog, s *store.Seen, price *tokens.Price) span {
 	most := float64(b.Most)
 	if open := b.Jobs - b.Bounded; open > 0 {
-		if price == nil || price.Largest == 0 {
+		if price == nil || price.Largest == 0 || b.Boundless > 0 {
 			most = unknown
 		} else {
 			most += float64(open) * float64(price.Largest)
@@ -70,22 +88,48 @@ func completionSpan(b store.Backlog, s *store.Seen, price *tokens.Price) span {
 	return around(likely, offOf(math.Sqrt(variance)/mean, s.Answers, b.Jobs)).within(most)
 }
 
-// cost prices the tokens, at the tier of the mean prompt.
-func (k *Known) cost(m *ModelForecast) Guess[tokens.Money] {
+// cost prices the tokens at the tier of the mean prompt; the bounds at the cheapest and the dearest that any prompt can be in.
+func (k *Known) cost(m *ModelForecast, longest int64) Guess[tokens.Money] {
 	var g Guess[tokens.Money]
 	mix := k.mix(m.Model)
 	if m.Price == nil || mix.Audio > 0 {
 		return g
 	}
-	rates := m.Price.For(int64(m.prompt.likely / float64(m.Jobs)))
-	price := func(prompt, completion *int64) *tokens.Money {
+	mean := int64(m.prompt.likely / float64(m.Jobs))
+	rates := m.Price.For(mean)
+	reached := m.Price.Rates[:1]
+	for i, r := range m.Price.Rates {
+		if r.Above < max(longest, mean) {
+			reached = m.Price.Rates[:i+1]
+		}
+	}
+	if top := reached[len(reached)-1].Above; top > rates.Above {
+		m.Above = top
+	}
+	price := func(prompt, completion *int64, at []tokens.Rates, pick func(...tokens.Money) tokens.Money) *tokens.Money {
 		if prompt == nil || completion == nil {
 			return nil
 		}
-		cost := rates.Cost(likeMix(mix, *prompt, *completion))
+		var all []tokens.Money
+		for _, r := range at {
+			all = append(all, r.Cost(likeMix(mix, *prompt, *completion)))
+		}
+		cost := pick(all...)
 		return &cost
 	}
-	return Guess[tokens.Money]{price(m.Prompt.Least, m.Completion.Least), price(m.Prompt.Likely, m.Completion.Likely), price(m.Prompt.Most, m.Completion.Most)}
+	lowest := func(all ...tokens.Money) tokens.Money { return slices.Min(all) }
+	highest := func(all ...tokens.Money) tokens.Money { return slices.Max(all) }
+	return Guess[tokens.Money]{price(m.Prompt.Least, m.Completion.Least, reached, lowest),
+		price(m.Prompt.Likely, m.Completion.Likely, []tokens.Rates{rates}, lowest), price(m.Prompt.Most, m.Completion.Most, reached, highest)}
+}
+
+// longest is how many tokens the longest prompt may have; as with their sum, it may have been counted a little wrong.
+func longest(b store.Backlog, prompt span) int64 {
+	factor := prompt.most / math.Max(float64(b.Tokens), 1)
+	if math.IsNaN(factor) {
+		factor = 1
+	}
+	return int64(math.Ceil(float64(b.Longest) * factor))
 }
 
 // mix is the usage of all answers of a model.

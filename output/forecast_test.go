@@ -18,7 +18,7 @@ func perMillion(model string, in, out, largest int64) store.Price {
 }
 
 func knowing(prices ...store.Price) Known {
-	return Known{Endpoint: here, Prices: NewPrices(prices), Pace: Pace{Concurrency: 10}}
+	return Known{Endpoint: here, Prices: NewPrices(prices), Sampled: true, Pace: Pace{Concurrency: 10}}
 }
 
 // see adds up answers: estimated prompt, reported prompt, output tokens, milliseconds.
@@ -152,6 +152,77 @@ func TestForecastRates(t *testing.T) {
 	}
 	k.Bills[0].Usage.Audio = 1
 	wantGuess(t, "cost with audio", NewForecast([]store.Backlog{{Model: "gpt-4o", Jobs: 10, Tokens: 20_000}}, k).Total.Cost, nil, nil, nil)
+}
+
+// Of parts that are not text nobody knows the tokens before an answer tells.
+func TestForecastBoundless(t *testing.T) {
+	b := store.Backlog{Model: "gpt-4o", Jobs: 10, Tokens: 1000, Bounded: 0, Boundless: 4}
+	k := knowing(perMillion("gpt-4o", 1, 2, 4096))
+	f := NewForecast([]store.Backlog{b}, k)
+	wantGuess(t, "prompt", f.Total.Prompt, int64(980), int64(1000), nil)
+	wantGuess(t, "completion", f.Total.Completion, int64(0), nil, nil)
+	wantGuess(t, "cost", f.Total.Cost, tokens.Money(980e6), nil, nil)
+	if f.Total.Boundless != 4 {
+		t.Errorf("%d boundless, want 4", f.Total.Boundless)
+	}
+	answer := [4]float64{100, 900, 50, 1000}
+	k.Seen = []store.Seen{see("gpt-4o", answer, answer, answer)}
+	if f = NewForecast([]store.Backlog{b}, k); f.Total.Prompt.Most == nil || *f.Total.Prompt.Likely != 9000 {
+		t.Errorf("prompt after answers: %+v", f.Total.Prompt)
+	}
+}
+
+// Answers that nobody drew, of prompts unlike the rest, bound nothing: the requests do.
+func TestForecastUnlike(t *testing.T) {
+	k := knowing(perMillion("gpt-4o", 1, 2, 0))
+	k.Sampled = false
+	answer := [4]float64{100, 100, 50, 1000}
+	k.Seen = []store.Seen{see("gpt-4o", answer, answer, answer, answer)}
+	k.Seen[0].Bounded = 4
+	for _, b := range []struct {
+		store.Backlog
+		sure bool
+	}{
+		{store.Backlog{Model: "gpt-4o", Jobs: 100, Tokens: 11_000, Bounded: 100, Most: 20_000}, true},
+		{store.Backlog{Model: "gpt-4o", Jobs: 100, Tokens: 40_000, Bounded: 100, Most: 20_000}, false},
+		{store.Backlog{Model: "gpt-4o", Jobs: 100, Tokens: 10_000, Bounded: 50, Most: 10_000}, false},
+	} {
+		f := NewForecast([]store.Backlog{b.Backlog}, k)
+		if f.Total.Sure != b.sure || !f.Total.Enough {
+			t.Errorf("%+v: sure %v, enough %v", b.Backlog, f.Total.Sure, f.Total.Enough)
+		}
+		if most := f.Total.Completion.Most; !b.sure && b.Bounded == 100 && (most == nil || *most != 20_000) || b.Bounded == 50 && most != nil {
+			t.Errorf("%+v: completions are not bounded by the requests: %+v", b.Backlog, f.Total.Completion)
+		}
+	}
+}
+
+// One long prompt may be of a dearer tier than the others are.
+func TestForecastLongest(t *testing.T) {
+	low, high := perMillion("gpt-4o", 4, 10, 0), perMillion("gpt-4o", 8, 20, 0)
+	high.Above = 1000
+	b := store.Backlog{Model: "gpt-4o", Jobs: 10, Tokens: 5000, Bounded: 10, Most: 100, Longest: 900}
+	short := NewForecast([]store.Backlog{b}, knowing(low, high))
+	wantGuess(t, "all are short", short.Total.Cost, tokens.Money(4900*4e6), nil, tokens.Money(5100*4e6+100*10e6))
+	b.Longest = 990 // and counted 2 % wrong
+	long := NewForecast([]store.Backlog{b}, knowing(low, high))
+	wantGuess(t, "one is long", long.Total.Cost, tokens.Money(4900*4e6), nil, tokens.Money(5100*8e6+100*20e6))
+	if short.Models[0].Above != 0 || long.Models[0].Above != 1000 {
+		t.Errorf("tiers above %d and %d, want 0 and 1000", short.Models[0].Above, long.Models[0].Above)
+	}
+}
+
+// Calls go in rounds.
+func TestForecastRounds(t *testing.T) {
+	k := knowing()
+	answer := [4]float64{100, 100, 10, 1000}
+	k.Seen = []store.Seen{see("gpt-4o", answer, answer, answer, answer)}
+	for jobs, rounds := range map[int64]time.Duration{1: 1, 10: 1, 11: 2, 21: 3} {
+		f := NewForecast([]store.Backlog{{Model: "gpt-4o", Jobs: jobs, Tokens: 100 * jobs}}, k)
+		if *f.Time.Likely != rounds*time.Second || *f.Time.Most < *f.Time.Likely || *f.Time.Least < time.Second || *f.Time.Least > *f.Time.Likely {
+			t.Errorf("%d jobs, 10 at a time: %s, %s, %s", jobs, *f.Time.Least, *f.Time.Likely, *f.Time.Most)
+		}
+	}
 }
 
 // The time is what the slowest limit makes of it.

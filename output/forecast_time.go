@@ -36,7 +36,7 @@ func (k *Known) time(total ModelForecast, backlog []store.Backlog, seen map[stri
 	return calls
 }
 
-// calls is how long the calls take one after the other, so many at a time. Of their times only the sum is known: they are taken to scatter
+// calls is how long the calls take, in rounds of so many at a time; at best no place is ever free, and one call is waited for. Of their times only the sum is known: they are taken to scatter
 // by as much as their mean.
 func (k *Known) calls(total ModelForecast, backlog []store.Backlog, seen map[string]*store.Seen) span {
 	work := 0.0
@@ -51,8 +51,12 @@ func (k *Known) calls(total ModelForecast, backlog []store.Backlog, seen map[str
 		work += float64(b.Jobs) * float64(s.Millis) / float64(s.Answers) * float64(time.Millisecond)
 	}
 	atOnce := float64(min(int64(max(k.Pace.Concurrency, 1)), total.Jobs))
+	mean := work / float64(total.Jobs)
+	rounds := math.Ceil(float64(total.Jobs)/atOnce) * mean
 	if total.Answers < 2 {
-		return span{unknown, work / atOnce, unknown, false}
+		return span{unknown, rounds, unknown, false}
 	}
-	return around(work/atOnce, offOf(1, total.Answers, total.Jobs))
+	s := around(rounds, offOf(1, total.Answers, total.Jobs))
+	s.least = math.Max(s.least*work/atOnce/rounds, mean)
+	return s
 }

@@ -12,6 +12,7 @@ type Backlog struct {
 	// Boundless is how many jobs have no worst case: parts of their prompts are not counted, or they ask for several answers of
 	// no given length.
 	Boundless int64
+	Longest   int64 // estimated tokens of the longest prompt
 }
 
 // Backlog sums up the pending jobs of the input by model.
@@ -23,19 +24,22 @@ func (v *View) Backlog(ctx context.Context) ([]Backlog, error) {
 	return all, nil
 }
 
+// unanswered are the jobs that have no final state; those that run are such of a run that died, where nobody else has the lock.
+const unanswered = "(state = 'pending' OR state = 'running')"
+
 // Unanswered is Backlog with the jobs that are running.
 func (v *View) Unanswered(ctx context.Context) ([]Backlog, error) {
-	all, err := readBacklog(ctx, v.tx, "(state = 'pending' OR state = 'running')")
+	all, err := readBacklog(ctx, v.tx, unanswered)
 	if err != nil {
 		return nil, v.s.explain("read", err)
 	}
 	return all, nil
 }
 
-func readBacklog(ctx context.Context, q querier, where string) ([]Backlog, error) {
+func readBacklog(ctx context.Context, q querier, where string, args ...any) ([]Backlog, error) {
 	rows, err := q.QueryContext(ctx, `
-		SELECT model, count(*), sum(tokens), coalesce(sum(max_tokens > 0), 0), coalesce(sum(max_tokens), 0), coalesce(sum(max_tokens = 0), 0)
-		FROM jobs WHERE `+where+` AND position IS NOT NULL GROUP BY model ORDER BY model`)
+		SELECT model, count(*), sum(tokens), coalesce(sum(max_tokens > 0), 0), coalesce(sum(max_tokens), 0), coalesce(sum(max_tokens = 0), 0), max(tokens)
+		FROM jobs WHERE `+where+` AND position IS NOT NULL GROUP BY model ORDER BY model`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +47,7 @@ func readBacklog(ctx context.Context, q querier, where string) ([]Backlog, error
 	var all []Backlog
 	for rows.Next() {
 		var b Backlog
-		if err := rows.Scan(&b.Model, &b.Jobs, &b.Tokens, &b.Bounded, &b.Most, &b.Boundless); err != nil {
+		if err := rows.Scan(&b.Model, &b.Jobs, &b.Tokens, &b.Bounded, &b.Most, &b.Boundless, &b.Longest); err != nil {
 			return nil, err
 		}
 		all = append(all, b)
@@ -56,6 +60,7 @@ func readBacklog(ctx context.Context, q querier, where string) ([]Backlog, error
 type Seen struct {
 	Endpoint, Model                        string
 	Answers                                int64
+	Bounded                                int64 // of them, those whose request bounded its answer
 	Estimated, Prompt, Output, Millis      int64 // prompt as it was estimated, as it was reported; what is not prompt; time
 	EstimatedSq, EstimatedPrompt, PromptSq float64
 	OutputSq                               float64
@@ -88,7 +93,7 @@ func (v *View) Surplus(ctx context.Context, all []Surplus) error {
 // Seen reads what the answers of this file tell, those no longer in the input among them.
 func (v *View) Seen(ctx context.Context) ([]Seen, error) {
 	rows, err := v.tx.QueryContext(ctx, `
-		SELECT r.endpoint, j.model, count(*), sum(j.tokens), sum(a.prompt_tokens), sum(a.total_tokens - a.prompt_tokens), sum(a.duration_ms),
+		SELECT r.endpoint, j.model, count(*), coalesce(sum(j.max_tokens > 0), 0), sum(j.tokens), sum(a.prompt_tokens), sum(a.total_tokens - a.prompt_tokens), sum(a.duration_ms),
 		  total(1.0 * j.tokens * j.tokens), total(1.0 * j.tokens * a.prompt_tokens), total(1.0 * a.prompt_tokens * a.prompt_tokens),
 		  total(1.0 * (a.total_tokens - a.prompt_tokens) * (a.total_tokens - a.prompt_tokens)),
 		  max((a.prompt_tokens * 1000 + max(j.tokens, 1) - 1) / max(j.tokens, 1))
@@ -101,7 +106,7 @@ func (v *View) Seen(ctx context.Context) ([]Seen, error) {
 	var all []Seen
 	for rows.Next() {
 		var s Seen
-		if err := rows.Scan(&s.Endpoint, &s.Model, &s.Answers, &s.Estimated, &s.Prompt, &s.Output, &s.Millis,
+		if err := rows.Scan(&s.Endpoint, &s.Model, &s.Answers, &s.Bounded, &s.Estimated, &s.Prompt, &s.Output, &s.Millis,
 			&s.EstimatedSq, &s.EstimatedPrompt, &s.PromptSq, &s.OutputSq, &s.Highest); err != nil {
 			return nil, v.s.explain("read", err)
 		}
@@ -113,21 +118,27 @@ func (v *View) Seen(ctx context.Context) ([]Seen, error) {
 // onlyChosen restricts a query of jobs to those of Choose.
 const onlyChosen = " AND id IN (SELECT id FROM temp.chosen)"
 
+// choice are n jobs: of n equal parts of the input in order of length one each, which is an answered one where there is one, so that
+// a larger choice holds what a smaller one has paid for, else the one in the middle.
+const choice = `
+	SELECT id FROM (
+	  SELECT id, row_number() OVER (
+	    PARTITION BY part ORDER BY state <> 'done', state <> 'failed', abs(2 * n * nth + n - (2 * part + 1) * jobs), nth) AS place
+	  FROM (
+	    SELECT *, nth * n / jobs AS part FROM (
+	      SELECT id, state, row_number() OVER (ORDER BY tokens, position) - 1 AS nth, count(*) OVER () AS jobs, min(?1, count(*) OVER ()) AS n
+	      FROM jobs WHERE position IS NOT NULL)))
+	WHERE place = 1 AND ?1 > 0`
+
 // Choose lets this Store claim only so many jobs of the input, spread evenly over the lengths of their prompts. The choice depends on
-// the input alone: made again, it finds the same jobs. It returns how many of them are pending.
+// the input and its answers alone: made again, it finds the same jobs. It returns how many of them are pending.
 func (s *Store) Choose(ctx context.Context, n int) (pending int64, err error) {
 	err = s.transact(ctx, func() error {
 		ctx := context.WithoutCancel(ctx)
 		if _, err := s.conn.ExecContext(ctx, "DROP TABLE IF EXISTS temp.chosen; CREATE TEMP TABLE chosen (id INTEGER PRIMARY KEY)"); err != nil {
 			return err
 		}
-		// Of n equal parts of the jobs in order of length, the one in the middle of each.
-		if _, err := s.conn.ExecContext(ctx, `
-			INSERT INTO temp.chosen
-			SELECT id FROM (
-			  SELECT id, row_number() OVER (ORDER BY tokens, position) AS nth, count(*) OVER () AS jobs
-			  FROM jobs WHERE position IS NOT NULL)
-			WHERE (2 * nth * ?1 + jobs) / (2 * jobs) <> (2 * (nth - 1) * ?1 + jobs) / (2 * jobs)`, n); err != nil {
+		if _, err := s.conn.ExecContext(ctx, "INSERT INTO temp.chosen "+choice, n); err != nil {
 			return err
 		}
 		return s.conn.QueryRowContext(ctx, `
@@ -138,4 +149,13 @@ func (s *Store) Choose(ctx context.Context, n int) (pending int64, err error) {
 	}
 	s.chosen = onlyChosen
 	return pending, nil
+}
+
+// Choice is what Choose would let be sent.
+func (v *View) Choice(ctx context.Context, n int64) ([]Backlog, error) {
+	all, err := readBacklog(ctx, v.tx, unanswered+" AND id IN ("+choice+")", n)
+	if err != nil {
+		return nil, v.s.explain("read", err)
+	}
+	return all, nil
 }

@@ -49,7 +49,7 @@ func TestBacklog(t *testing.T) {
 		t.Errorf("an empty file: %+v", got)
 	}
 	importLengths(t, s, []int64{5, 7, 11, 13}, 0, 100, 200, math.MaxInt64) // the last bounds nothing
-	if diff := cmp.Diff([]Backlog{{Model: "m", Jobs: 4, Tokens: 36, Bounded: 2, Most: 300}}, backlog(t, s)); diff != "" {
+	if diff := cmp.Diff([]Backlog{{Model: "m", Jobs: 4, Tokens: 36, Bounded: 2, Most: 300, Longest: 13}}, backlog(t, s)); diff != "" {
 		t.Error(diff)
 	}
 	mustBegin(t, s)
@@ -61,11 +61,11 @@ func TestBacklog(t *testing.T) {
 	if c := turned.Claims[0]; c.Tokens != 7 || c.MaxTokens != 100 {
 		t.Errorf("%+v", c)
 	}
-	if diff := cmp.Diff([]Backlog{{Model: "m", Jobs: 2, Tokens: 24, Bounded: 1, Most: 200}}, backlog(t, s)); diff != "" {
+	if diff := cmp.Diff([]Backlog{{Model: "m", Jobs: 2, Tokens: 24, Bounded: 1, Most: 200, Longest: 13}}, backlog(t, s)); diff != "" {
 		t.Error("in flight and failed:", diff)
 	}
 	importLengths(t, s, []int64{5, 7, 11}, 0, 100, 300) // another count for the same lines; one is gone
-	if diff := cmp.Diff([]Backlog{{Model: "m", Jobs: 1, Tokens: 11, Bounded: 1, Most: 300}}, backlog(t, s)); diff != "" {
+	if diff := cmp.Diff([]Backlog{{Model: "m", Jobs: 1, Tokens: 11, Bounded: 1, Most: 300, Longest: 11}}, backlog(t, s)); diff != "" {
 		t.Error("imported again:", diff)
 	}
 }
@@ -203,6 +203,45 @@ func TestChoose(t *testing.T) {
 	if all := chosen(t, s); len(all) != 92 {
 		t.Errorf("opened again, without a choice, %d can be claimed", len(all))
 	}
+}
+
+// A larger choice holds what a smaller one had answered, and what was answered in the order of the file is not paid for again.
+func TestChooseMore(t *testing.T) {
+	var lengths []int64
+	for i := range int64(1000) {
+		lengths = append(lengths, 1+i*379%1000)
+	}
+	s := open(t)
+	importLengths(t, s, lengths)
+	mustBegin(t, s)
+	sends := func(n, want int) {
+		t.Helper()
+		v := viewOf(t, s)
+		foretold, err := v.Choice(ctx, int64(n))
+		v.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pending, err := s.Choose(ctx, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pending != int64(want) || want > 0 && foretold[0].Jobs != pending || want == 0 && len(foretold) > 0 {
+			t.Errorf("of %d, %d are sent, want %d; foretold were %+v", n, pending, want, foretold)
+		}
+		for range pending {
+			move(t, s, func(o *Outcome) {
+				o.Arrow, o.Class, o.Response = Complete, "done", []byte("{}")
+			})
+		}
+	}
+	sends(20, 20)
+	sends(20, 0)
+	sends(5, 0)
+	sends(30, 10)
+	sends(80, 80-30)
+	sends(80, 0)
+	sends(1000, 1000-80)
 }
 
 func TestChooseEmpty(t *testing.T) {

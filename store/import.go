@@ -102,7 +102,7 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 		if done.Counts, err = readCounts(ctx, s.conn); err != nil {
 			return err
 		}
-		if done.Backlog, err = readBacklog(ctx, s.conn, "state = 'pending'"); err != nil {
+		if done.Backlog, err = readBacklog(ctx, s.conn, unanswered); err != nil {
 			return err
 		}
 		if opt.Check != nil {
