@@ -34,7 +34,10 @@ func (r *rendering) functions() template.FuncMap {
 		"print":   func(all ...any) (string, error) { return r.printed(fmt.Sprint, all) },
 		"println": func(all ...any) (string, error) { return r.printed(fmt.Sprintln, all) },
 		"printf": func(f string, all ...any) (string, error) {
-			return r.printed(func(all ...any) string { return fmt.Sprintf(f, all...) }, all)
+			if err := noNull(all); err != nil {
+				return "", err
+			}
+			return r.bounded(printf(f, all))
 		},
 		"html":     func(all ...any) (string, error) { return r.printed(template.HTMLEscaper, all) },
 		"js":       func(all ...any) (string, error) { return r.printed(template.JSEscaper, all) },
@@ -66,12 +69,19 @@ func (r *rendering) each(v any, change func(string) string) (string, error) {
 }
 
 func (r *rendering) printed(print func(...any) string, all []any) (string, error) {
-	for _, v := range all {
-		if v == nil || v == any(null(nil)) {
-			return "", errNull
-		}
+	if err := noNull(all); err != nil {
+		return "", err
 	}
 	return r.bounded(print(all...), nil)
+}
+
+func noNull(all []any) error {
+	for _, v := range all {
+		if v == nil || v == any(null(nil)) {
+			return errNull
+		}
+	}
+	return nil
 }
 
 func (r *rendering) join(separator string, v any) (string, error) {

@@ -96,6 +96,48 @@ func TestTemplateErrors(t *testing.T) {
 	}
 }
 
+// A number goes with the verbs for numbers however it is written; what does not fit is an error, and no text like %!d(string=x).
+func TestTemplatePrintf(t *testing.T) {
+	const row = `{"one":1.0,"n":12345678901234567890,"m":1234567890123456789,"half":0.50,"big":1e3,"huge":1e400,"vast":1e999999999,"tiny":1e-999999999,"cell":"12.5","text":"é%!d","list":[1.0],"yes":true,"w":5}`
+	for text, want := range map[string]string{
+		`{{printf "%.2f %.1f %.2f %.0f" .one .half .big .cell}}`:                               "1.00 0.5 1000.00 12",
+		`{{printf "%d %d %d %d" .one .n .m .big}}`:                                             "1 12345678901234567890 1234567890123456789 1000",
+		`{{printf "%.2f %.1f %g" .n .m .n}}`:                                                   "12345678901234567890.00 1234567890123456789.0 1.234567890123456789e+19",
+		`{{printf "%s %v %s %v %q" .one .one .w .half .text}}`:                                 `1.0 1.0 5 0.50 "é%!d"`,
+		`{{printf "%5d|%-5s|%05d|%*d|%6.2f|%.1s" 7 .one .w .w 3 .one .text}}`:                  "    7|1.0  |00005|    3|  1.00|é",
+		`{{printf "%v %s %s %t" .text .text .list .yes}}`:                                      "é%!d é%!d [1.0] true",
+		`{{printf "100 %% %e %x %X %c" .one 255 .text 233}}`:                                   "100 % 1.000000e+00 ff C3A9252164 é",
+		`{{printf "%d" (len .list)}} {{printf "%.1f" (number .cell)}} {{printf "%.1f" .tiny}}`: "1 12.5 0.0",
+		`{{.text | printf "%s"}} {{printf .text "x" | len}}`:                                   "--prompt:1: printf .text \"x\": %! is no verb",
+		`{{printf "%d" .half}}`:                                                                "--prompt:1: printf \"%d\" .half: %d wants a whole number: %.0f rounds one",
+		`{{printf "%d" .text}}`:                                                                "--prompt:1: printf \"%d\" .text: %d wants a number",
+		`{{printf "%f" .list}}`:                                                                "--prompt:1: printf \"%f\" .list: %f wants a number",
+		`{{printf "%t" .w}}`:                                                                   "--prompt:1: printf \"%t\" .w: %t wants true or false",
+		`{{printf "%s %s" .w}}`:                                                                "--prompt:1: printf \"%s %s\" .w: the format has more verbs than there are values",
+		`{{printf "%s" .w .w}}`:                                                                "--prompt:1: printf \"%s\" .w .w: the format has fewer verbs than there are values",
+		`{{printf "5 %" .w}}`:                                                                  "--prompt:1: printf \"5 %\" .w: the format ends within a verb",
+		`{{printf "%z" .w}}`:                                                                   "--prompt:1: printf \"%z\" .w: %z is no verb",
+		`{{printf "%[1]d" .w}}`:                                                                "--prompt:1: printf \"%[1]d\" .w: %[ is no verb",
+		`{{printf "%d" .vast}}`:                                                                "--prompt:1: printf \"%d\" .vast: the number has too many digits for %d",
+		`{{printf "%f" .vast}}`:                                                                "--prompt:1: printf \"%f\" .vast: the number has too many digits for %f",
+		`{{printf "%c" 55296}}`:                                                                "--prompt:1: printf \"%c\" 55296: %c wants the number of a character",
+		`{{printf "%9999999d" 1}}`:                                                             "--prompt:1: printf \"%9999999d\" 1: the format pads to more than 1000000",
+		`{{printf "%g" .huge}}`:                                                                "1e+400",
+	} {
+		good, bad, err := readFile(t, "p.jsonl", []byte(row), templated(t, text))
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", text, err)
+		case len(bad) == 1:
+			if !strings.HasPrefix(bad[0].Error(), "p.jsonl:1: "+want) {
+				t.Errorf("%s\n got %v\nwant %s", text, bad[0], want)
+			}
+		case string(good[0].Body) != `{"model":"m","messages":[{"role":"user","content":`+string(quoted([]byte(want)))+`}]}`:
+			t.Errorf("%s\n got %s\nwant %s", text, good[0].Body, want)
+		}
+	}
+}
+
 // A system message is made by a template, too, and a row for which it is empty has none.
 func TestSystemTemplate(t *testing.T) {
 	opt := templated(t, "{{.text}}")
@@ -113,7 +155,7 @@ func TestSystemTemplate(t *testing.T) {
 
 // Whatever a template and a row are: no panic, and a prompt or an error.
 func FuzzTemplate(f *testing.F) {
-	for _, text := range []string{`{{.text}}`, `{{default "x" .a.b | printf "%v"}}`, `{{range $k, $v := .}}{{$k}}{{json $v}}{{end}}`, `{{with index . "a"}}{{lookup . 1}}{{end}}`, `{{slice .text 1 2}}{{len .}}{{_step}}`} {
+	for _, text := range []string{`{{.text}}`, `{{default "x" .a.b | printf "%v"}}`, `{{range $k, $v := .}}{{$k}}{{json $v}}{{end}}`, `{{with index . "a"}}{{lookup . 1}}{{end}}`, `{{slice .text 1 2}}{{len .}}{{_step}}`, `{{printf "%-5.2f%d%*s" .n .n 3 .text}}`} {
 		f.Add(text, `{"text":"x","a":[1,null,{"b":"\ud800"}]}`)
 	}
 	f.Fuzz(func(t *testing.T, text, row string) {
