@@ -9,11 +9,11 @@ import (
 	"batch/store"
 )
 
-// whyNames are what an Asker knows beside the columns of a result: where a job stands, and why it failed.
+// whyNames are what an Asker tells of first: where a job stands, and why it failed.
 var whyNames = []string{"state", "class", "type", "code", "status", "message", "possibly_paid"}
 
 // Asker asks a question about prompts in any state, by the names of the columns of results and errors. What a row does not have is null:
-// content of a failed prompt, code of an answered one.
+// content of a failed prompt, code of an answered one. A key of the author's that bears such a name is input_<name> on every row.
 type Asker struct {
 	expr *where.Expr
 	flat flat
@@ -23,14 +23,14 @@ type Asker struct {
 
 // NewAsker makes an Asker for the rows of src. A name that none of them has is a *RefusedError.
 func NewAsker(ctx context.Context, src Source, expr *where.Expr) (*Asker, error) {
-	if err := checkNames(ctx, src, Options{Where: expr}, set(resultColumns, append(whyNames, "file", "trimmed_turns", "sample", "simulated", "choices", "message")...), slices.Concat(whyNames, resultColumns)); err != nil {
+	if err := checkNames(ctx, src, Options{Where: expr}, questionNames, slices.Concat(whyNames, resultColumns)); err != nil {
 		return nil, err
 	}
 	prices, err := src.Prices(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Asker{expr: expr, flat: flat{newPicker(), Options{ShowFile: true}, NewPrices(prices), nil}}, nil
+	return &Asker{expr: expr, flat: flat{picker: newPicker(), opt: Options{ShowFile: true}, prices: NewPrices(prices), asked: true}}, nil
 }
 
 // Holds answers the question for a prompt.

@@ -16,7 +16,8 @@
 // these columns, too. A key of the author's that bears the name of one is refused; where it comes later, it is renamed.
 //
 // Options.Fields chooses, orders and renames columns of the results, Options.Where says which answers are in them (its language
-// is that of package where, its names are the flat columns, the author's keys and state), and Options.Split divides them among
+// is that of package where, its names are the flat columns, the author's keys and state; a key that bears the name of any column of results
+// or errors, or is called state or class, is input_<name> in it), and Options.Split divides them among
 // files that are named after the results file. What is left out of the results is in the sums all the same, and in the
 // errors file nothing is ever left out. Options.Compression packs all files alike. The same rows give the same bytes.
 //

@@ -148,7 +148,7 @@ func TestExtractNames(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	rec := record{}
-	s := &flat{newPicker(), opt, nil, newExtractor(opt.Extract)}
+	s := &flat{picker: newPicker(), opt: opt, extract: newExtractor(opt.Extract)}
 	if err := s.answer(&rec, &src.rows[2]); err != nil {
 		t.Fatal(err)
 	}

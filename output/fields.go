@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"batch/output/where"
+	"batch/store"
 )
 
 // Field chooses a column of the flat shape, and how it is called in the file.
@@ -107,19 +108,23 @@ func CheckNames(ctx context.Context, src Source, opt Options) error {
 
 // checkNames knows what may be asked beside the author's own, and tells the columns.
 func checkNames(ctx context.Context, src Source, opt Options, asked map[string]bool, columns []string) error {
-	var missing []string
+	chosen, questioned := &wanted{names: resultNames}, &wanted{names: questionNames}
 	extracted := extractedNames(opt.Extract)
-	want := func(name string, known map[string]bool) {
-		if !known[name] && !slices.Contains(extracted, name) && !slices.Contains(missing, name) {
-			missing = append(missing, name)
-		}
-	}
 	for _, f := range opt.Fields {
-		want(f.Name, resultNames)
+		if !resultNames[f.Name] && !slices.Contains(extracted, f.Name) {
+			chosen.missing = append(chosen.missing, f.Name)
+		}
 	}
 	if opt.Where != nil {
 		for _, name := range opt.Where.Names() {
-			want(name, asked)
+			switch {
+			case asked[name] || slices.Contains(extracted, name):
+			case questionNames[name]:
+				return &RefusedError{Problem: "--where: a result has no column " + name + ", an error has",
+					Hint: "batch retry --where asks for it; a key of your own of that name is input_" + name}
+			default:
+				questioned.missing = append(questioned.missing, name)
+			}
 		}
 		for _, word := range opt.Where.Words() {
 			if asked[word] || slices.Contains(extracted, word) {
@@ -128,48 +133,122 @@ func checkNames(ctx context.Context, src Source, opt Options, asked map[string]b
 			}
 		}
 	}
-	if len(missing) == 0 && len(extracted) == 0 {
+	if len(chosen.missing)+len(questioned.missing)+len(extracted) == 0 {
 		return nil
 	}
-	cols := newColumns(nil)
-	var rec record
 	shape := &flat{picker: newPicker()}
-	var name []byte
 	for row, err := range src.Rows(ctx) {
 		if err != nil {
 			return fmt.Errorf("read rows: %w", err)
 		}
-		rec.reset()
-		if err := shape.carried(&rec, row, resultNames); err != nil {
-			return err
-		}
-		for i := range rec.fields {
-			name = appendText(name[:0], rec.fields[i].key)
-			if slices.Contains(extracted, string(name)) {
-				return ownExtracted(opt.Extract, string(name))
+		if len(chosen.missing)+len(extracted) > 0 {
+			own, err := chosen.look(shape, row, extracted)
+			if err != nil {
+				return err
 			}
-			if at := slices.Index(missing, string(name)); at >= 0 {
-				missing = slices.Delete(missing, at, at+1)
+			if own != "" {
+				return ownExtracted(opt.Extract, own)
 			}
 		}
-		if len(missing) == 0 && len(extracted) == 0 {
+		if len(questioned.missing) > 0 {
+			if _, err := questioned.look(shape, row, nil); err != nil {
+				return err
+			}
+		}
+		if len(chosen.missing)+len(questioned.missing)+len(extracted) == 0 {
 			return nil
 		}
-		if err := cols.add(&rec); err != nil {
-			return err
+	}
+	for _, w := range []*wanted{chosen, questioned} {
+		if len(w.missing) == 0 {
+			continue
+		}
+		known := slices.Concat(columns, extracted)
+		if opt.ShowFile {
+			known = append([]string{"file"}, known...)
+		}
+		return &RefusedError{Problem: "no column is called " + printable(w.missing[0]), Hint: "the columns are " + listed(w.missing[0], append(known, w.own...))}
+	}
+	return nil
+}
+
+// wanted are names that are looked for among the author's own, where these give way to names of ours.
+type wanted struct {
+	names   map[string]bool // of ours
+	missing []string
+	own     []string // that were seen
+	known   map[string]bool
+	rec     record
+	key     []byte
+}
+
+// look takes the own names of a row off those that are missing. It stops at one that must not be there.
+func (w *wanted) look(shape *flat, row *store.Row, never []string) (found string, err error) {
+	w.rec.reset()
+	if err := shape.carried(&w.rec, row, w.names); err != nil {
+		return "", err
+	}
+	if w.known == nil {
+		w.known = map[string]bool{}
+	}
+	for i := range w.rec.fields {
+		w.key = appendText(w.key[:0], w.rec.fields[i].key)
+		if slices.Contains(never, string(w.key)) {
+			return string(w.key), nil
+		}
+		w.missing = slices.DeleteFunc(w.missing, func(name string) bool { return name == string(w.key) })
+		if !w.known[string(w.key)] && len(w.own) < maxNamesSeen && len(w.key) <= maxNameBytes {
+			w.known[string(w.key)] = true
+			w.own = append(w.own, string(w.key))
 		}
 	}
-	if len(missing) == 0 {
-		return nil
+	return "", nil
+}
+
+// A hint lists so many columns, of so many that are kept in memory for it.
+const (
+	maxNamesListed = 30
+	maxNamesSeen   = 10_000
+)
+
+// listed lists columns; of many those that are spelled most like the name that was asked for.
+func listed(name string, columns []string) string {
+	more := ""
+	if n := len(columns) - maxNamesListed; n > 0 {
+		distance := map[string]int{}
+		for _, c := range columns {
+			distance[c] = edits(strings.ToLower(name), strings.ToLower(c))
+		}
+		columns = slices.Clone(columns)
+		slices.SortStableFunc(columns, func(a, b string) int { return distance[a] - distance[b] })
+		columns, more = columns[:maxNamesListed], fmt.Sprintf(" and %d more", n)
 	}
-	known := slices.Concat(columns, extracted)
-	if opt.ShowFile {
-		known = append([]string{"file"}, known...)
+	var all []string
+	for _, c := range columns {
+		all = append(all, printable(c))
 	}
-	for _, own := range cols.own {
-		known = append(known, printable(own))
+	return strings.Join(all, ", ") + more
+}
+
+// edits counts the letters that are put in, left out or changed between two words.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
 	}
-	return &RefusedError{Problem: "no column is called " + printable(missing[0]), Hint: "the columns are " + strings.Join(known, ", ")}
+	for i := range len(a) {
+		before := row[0] // of the row above, one to the left
+		row[0] = i + 1
+		for j := range len(b) {
+			change := before
+			if a[i] != b[j] {
+				change++
+			}
+			before = row[j+1]
+			row[j+1] = min(change, row[j]+1, before+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // askedNames are the names that Where knows beside the author's own: the columns of a result, and where its job stands.

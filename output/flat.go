@@ -28,6 +28,9 @@ var (
 
 	resultNames = set(resultColumns, "file", "sample", "trimmed_turns", "simulated", "choices", "message")
 	errorNames  = set(errorColumns, "file", "sample", "trimmed_turns", "simulated")
+
+	// A question is asked of results and errors alike, so that a name of either is never a key of the author's in it.
+	questionNames = set(errorColumns, append([]string{"state", "class", "file", "sample", "trimmed_turns", "simulated", "choices"}, resultColumns...)...)
 )
 
 func set(names []string, more ...string) map[string]bool {
@@ -44,6 +47,7 @@ type flat struct {
 	opt     Options
 	prices  Prices
 	extract *extractor // nil without fields to extract
+	asked   bool       // the record is for a question: own keys are renamed as questionNames say, on every row alike
 }
 
 func (s *flat) answer(rec *record, row *store.Row) error {
@@ -75,6 +79,9 @@ func (s *flat) answer(rec *record, row *store.Row) error {
 	if s.extract != nil {
 		names = s.extract.names
 		s.extract.add(rec, content)
+	}
+	if s.asked {
+		names = questionNames
 	}
 	s.trimmed(rec, row)
 	s.simulated(rec, row)
@@ -118,7 +125,11 @@ func (s *flat) failure(rec *record, row *store.Row) error {
 	rec.bool("possibly_paid", row.PossiblyPaid)
 	s.trimmed(rec, row)
 	s.simulated(rec, row)
-	return s.carried(rec, row, errorNames)
+	names := errorNames
+	if s.asked {
+		names = questionNames
+	}
+	return s.carried(rec, row, names)
 }
 
 // invalidLine is the type, and in the openai shape the code, of a line that was skipped.

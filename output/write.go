@@ -146,7 +146,7 @@ type writer struct {
 	shape  shaper
 	rec    record
 
-	ask    *flat // makes the columns that Where asks, when the shape has others
+	ask    *flat // makes the columns that Where asks; nil without it
 	asked  record
 	name   []byte
 	choose *chooser
@@ -163,14 +163,17 @@ func newWriter(files Files, opt Options, prices Prices) *writer {
 	w.report.Finish = map[string]int64{}
 	p := newPicker()
 	results := resultsColumns(opt.Extract)
-	switch own := (flat{p, opt, prices, newExtractor(opt.Extract)}); opt.Shape {
+	if opt.Where != nil {
+		w.ask = &flat{picker: p, opt: opt, prices: prices, extract: newExtractor(opt.Extract), asked: true}
+	}
+	switch own := (flat{picker: p, opt: opt, prices: prices, extract: newExtractor(opt.Extract)}); opt.Shape {
 	case OpenAI:
-		w.shape, w.ask = &openai{picker: p, opt: opt}, &own
+		w.shape = &openai{picker: p, opt: opt}
 	case Chat:
-		w.shape, w.ask = &chat{own}, &own
+		w.shape = &chat{own}
 		results = typedColumns(chatColumns, chatTypes)
 	case Pairs:
-		w.shape, w.ask = &pairs{own}, &own
+		w.shape = &pairs{own}
 		results = typedColumns(pairColumns, pairTypes)
 	default:
 		w.shape = &own
@@ -276,13 +279,10 @@ func (w *writer) holds(row *store.Row) (bool, error) {
 	if w.opt.Where == nil {
 		return true, nil
 	}
-	rec := &w.rec
-	if w.ask != nil {
-		rec = &w.asked
-		rec.reset()
-		if err := w.ask.answer(rec, row); err != nil {
-			return false, err
-		}
+	rec := &w.asked
+	rec.reset()
+	if err := w.ask.answer(rec, row); err != nil {
+		return false, err
 	}
 	return w.opt.Where.Holds(func(name string) []byte {
 		switch value := rec.lookup(name, &w.name); {
