@@ -223,6 +223,26 @@ func TestRowsAsLines(t *testing.T) {
 	}
 }
 
+// In our own results an apostrophe stands before what a spreadsheet would run; in other tables it is a part of the text.
+func TestGuardedCells(t *testing.T) {
+	const header = "content,finish_reason,usage_source,latency_ms,'=own\n"
+	cells := map[string]string{
+		"'- item": "- item", "'=1+1": "=1+1", "'@x": "@x", "'+a": "+a", "\"'\ta\"": "\ta", "' \u00a0=x": " \u00a0=x", "'\uff1dx": "\uff1dx",
+		"'-1.5e3x": "-1.5e3x", "'-1": "'-1", "'tis": "'tis", "'": "'", "''=x": "''=x", "-1": "-1", "'- ": "- ",
+	}
+	for cell, want := range cells {
+		opt := templated(t, `{{.content}}|{{index . "=own"}}`)
+		good, bad, err := readFile(t, "p.csv", []byte(header+cell+",,,,"+cell+"\n"), opt)
+		if len(good) != 1 || err != nil || !strings.Contains(string(good[0].Body), `"content":`+string(quoted([]byte(want+"|"+want)))) {
+			t.Errorf("%q: %v %v %v", cell, bodies(good), bad, err)
+		}
+	}
+	good, _, _ := readFile(t, "p.csv", []byte("content\n'- item\n"), templated(t, `{{.content}}`))
+	if len(good) != 1 || !strings.Contains(string(good[0].Body), `"'- item"`) {
+		t.Errorf("the text of another file: %v", bodies(good))
+	}
+}
+
 // What makes the rest of a file unreadable is no bad line, which could be skipped.
 func TestUnreadableFiles(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)

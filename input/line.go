@@ -55,7 +55,7 @@ func find(members []member, name string) *member {
 
 // isResult says that the line was written by a run: it has columns that belong to no prompt.
 func (l *line) isResult() bool {
-	for _, name := range []string{"content", "finish_reason", "usage_source", "latency_ms"} {
+	for _, name := range resultColumns {
 		if find(l.top, name) == nil {
 			return false
 		}

@@ -25,6 +25,7 @@ type table struct {
 	max     int
 	at      *place
 	columns []column
+	results bool // its cells are guarded
 	row     []byte
 }
 
@@ -96,6 +97,11 @@ func guessDelimiter(head []byte) rune {
 }
 
 func (t *table) readHeader(header []string, data bool) *FileError {
+	if t.results = isResultHeader(header); t.results {
+		for i := range header {
+			header[i] = unguarded(header[i])
+		}
+	}
 	for i, name := range header {
 		switch {
 		case name == "":
@@ -171,6 +177,9 @@ func (t *table) next() ([]byte, error) {
 	b := append(t.row[:0], '{')
 	for i, cell := range record {
 		c := &t.columns[i]
+		if t.results {
+			cell = unguarded(cell)
+		}
 		if cell == "" && c.kind != ownCell {
 			continue
 		}
