@@ -2,6 +2,7 @@ package output
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -255,6 +256,41 @@ func TestInputIsOwnOutput(t *testing.T) {
 		var refused *RefusedError
 		if !errors.As(err, &refused) || refused.Path != in || !strings.Contains(err.Error(), "is an output of this job file") {
 			t.Errorf("input %s: %v", in, err)
+		}
+	}
+}
+
+// What was replaced by force is still nobody's under another name of it, a hard link: neither files nor reports take it for theirs.
+func TestForceOwnsNothingElse(t *testing.T) {
+	for _, kind := range []string{kindResults, KindReport} {
+		dir, files, opt := setup(t)
+		link, led := filepath.Join(dir, "link.jsonl"), &ledger{}
+		put(t, files.Results, "mine")
+		if err := os.Link(files.Results, link); err != nil {
+			t.Fatal(err)
+		}
+		to := func(path string, opt Options) error {
+			if kind == KindReport {
+				return WriteFile(t.Context(), led, path, kind, opt, func(w io.Writer) error { _, err := io.WriteString(w, "report"); return err })
+			}
+			files.Results = path
+			_, err := Write(t.Context(), story(), led, files, opt)
+			return err
+		}
+		forced, results := opt, files.Results
+		forced.Force = true
+		if err := to(results, forced); err != nil {
+			t.Fatal(err)
+		}
+		var refused *RefusedError
+		if err := to(link, opt); !errors.As(err, &refused) || !strings.HasPrefix(refused.Problem, "already exists") {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if b, err := os.ReadFile(link); string(b) != "mine" {
+			t.Errorf("%s: %s %v", kind, b, err)
+		}
+		if err := to(results, opt); err != nil {
+			t.Errorf("%s: not ours after it was written: %v", kind, err)
 		}
 	}
 }

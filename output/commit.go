@@ -88,11 +88,6 @@ func (w *writer) claim(ctx context.Context, ledger Ledger) (outs, records []stor
 		if there[i], err = standing(s.path); err != nil {
 			return nil, nil, err
 		}
-		o := store.Output{Path: resolve(s.path), Kind: s.kind, Options: w.opt.Recipe(), Now: s.id}
-		if there[i] != nil {
-			o.Prev = identity(there[i])
-		}
-		records = append(records, o)
 	}
 	if outs, err = known(ctx, ledger); err != nil {
 		return nil, nil, err
@@ -100,6 +95,9 @@ func (w *writer) claim(ctx context.Context, ledger Ledger) (outs, records []stor
 	for i, s := range w.sinks {
 		if err := checkOwner(s.path, there[i], outs, w.opt.Force); err != nil {
 			return nil, nil, err
+		}
+		if s.file != nil {
+			records = append(records, store.Output{Path: resolve(s.path), Kind: s.kind, Options: w.opt.Recipe(), Now: s.id, Prev: before(there[i], outs)})
 		}
 	}
 	return outs, records, w.record(ctx, ledger, records)

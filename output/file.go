@@ -161,6 +161,15 @@ func owned(outs []store.Output, info os.FileInfo) bool {
 	return false
 }
 
+// before is who stands in a place until the rename. A file that is replaced by force stays nobody's: it may have another name, a hard link,
+// under which it would not be ours to replace.
+func before(there os.FileInfo, outs []store.Output) store.Identity {
+	if there == nil || !owned(outs, there) {
+		return store.Identity{}
+	}
+	return identity(there)
+}
+
 // counter counts the bytes that pass.
 type counter struct {
 	w io.Writer

@@ -53,10 +53,7 @@ func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Option
 	if err != nil {
 		return err
 	}
-	record := store.Output{Path: resolve(path), Kind: kind, Now: id}
-	if there != nil {
-		record.Prev = identity(there)
-	}
+	record := store.Output{Path: resolve(path), Kind: kind, Now: id, Prev: before(there, outs)}
 	if err := ledger.RecordOutputs(ctx, record); err != nil {
 		return fmt.Errorf("record outputs: %w", err)
 	}
