@@ -45,11 +45,7 @@ func (l Layout) format(name string, head []byte) Format {
 	case l.Separator != "":
 		return Text
 	}
-	name = strings.ToLower(name)
-	for _, packed := range []string{".gz", ".zst", ".zstd"} {
-		name = strings.TrimSuffix(name, packed)
-	}
-	switch filepath.Ext(name) {
+	switch ending(name) {
 	case ".csv", ".tsv", ".tab":
 		return CSV
 	case ".txt":
@@ -59,6 +55,26 @@ func (l Layout) format(name string, head []byte) Format {
 		return JSON
 	}
 	return JSONL
+}
+
+// ending is that of a name, but for one that says how the file is packed.
+func ending(name string) string {
+	name = strings.ToLower(name)
+	for _, packed := range []string{".gz", ".zst", ".zstd"} {
+		name = strings.TrimSuffix(name, packed)
+	}
+	return filepath.Ext(name)
+}
+
+// delimiter is what a table's cells are divided by: what was said, the tab that the name promises, or what the header shows.
+func (l Layout) delimiter(name string, head []byte) rune {
+	if l.Delimiter != 0 {
+		return l.Delimiter
+	}
+	if end := ending(name); end == ".tsv" || end == ".tab" {
+		return '\t'
+	}
+	return guessDelimiter(bytes.TrimPrefix(head, []byte(bom)))
 }
 
 // rows are the rows of a file, one after another.
@@ -86,7 +102,7 @@ func (r *Reader) open() error {
 	case JSON:
 		r.rows, r.unit = newJSONRows(src, r.maxLine, &r.at), "row"
 	case CSV:
-		r.rows, err = newTable(src, r.layout.Delimiter, r.maxLine, &r.at, r.prompt != nil)
+		r.rows, err = newTable(src, r.layout.delimiter(r.name, src.head), r.maxLine, &r.at, r.prompt != nil)
 		r.unit = "row"
 	case Text:
 		r.rows = newPieces(src, r.layout.Separator, r.maxLine, &r.at, r.prompt != nil)

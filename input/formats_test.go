@@ -243,13 +243,37 @@ func TestGuardedCells(t *testing.T) {
 	}
 }
 
+// The name of a file says that tabs divide its cells; of others the header does.
+func TestDelimiters(t *testing.T) {
+	for _, c := range []struct{ name, content, want string }{
+		{"p.tsv", "prompt\ta, b; c;d\nx\ty\n", `{"a, b; c;d":"y"}`},
+		{"p.TAB.gz", "prompt\ta,b\n1,2\ty\n", `{"a,b":"y"}`},
+		{"p.csv", "prompt;\"a,b,c\";price (EUR, net)\nx;y;1,5\n", `{"a,b,c":"y","price (EUR, net)":"1,5"}`},
+		{"p.csv", "\ufeff\"prompt\"\"\"\ta;b,c\tprompt\nv\tx\ty\n", `{"prompt\"":"v","a;b,c":"x"}`},
+		{"p.csv", "\"a\n;;;\",prompt\nx,y\n", `{"a\n;;;":"x"}`},
+		{"p.csv", "prompt\r\na;b\tc;d\r\n", ``},
+		{"p.csv", "prompt,a;b\nx,y\n", `{"a;b":"y"}`},
+	} {
+		good, bad, err := readFile(t, c.name, []byte(c.content), fill("", "model", `"m"`))
+		if len(good) != 1 || err != nil || string(good[0].Carried) != c.want {
+			t.Errorf("%s %q: %v %v %v", c.name, c.content, good, bad, err)
+		}
+	}
+	_, _, err := readFile(t, "p.tsv", []byte("prompt,note\nx,y\n"), fill("", "model", `"m"`))
+	var file *FileError
+	if !errors.As(err, &file) || file.Problem != `no column is named prompt, messages or body, only "prompt,note"` && file.Problem != `no column is named prompt, messages or body, only prompt,note` ||
+		!strings.Contains(file.Hint, "--delimiter") {
+		t.Errorf("%+v", err)
+	}
+}
+
 // What makes the rest of a file unreadable is no bad line, which could be skipped.
 func TestUnreadableFiles(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for _, c := range []struct{ name, content, want string }{
 		{"p.csv", "prompt,prompt\n", "p.csv:1: two columns are named prompt"},
 		{"p.csv", ",prompt\n", "p.csv:1: column 1 has no name"},
-		{"p.csv", "text,label\nx,y\n", "p.csv:1: no column is named prompt, messages or body"},
+		{"p.csv", "text,label\nx,y\n", "p.csv:1: no column is named prompt, messages or body, only text, label"},
 		{"p.csv", `{"prompt":"x"}` + "\n", "p.csv: the file is read as CSV, but looks like JSON lines"},
 		{"p.csv", "prompt\nx\n\"y\nz", "p.csv:3: a quoted cell does not end as it should, as seen at line 4"},
 		{"p.csv", "prompt\n\"" + long + "\n", "p.csv:2: a row of more than 1000 bytes"},

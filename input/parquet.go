@@ -71,7 +71,7 @@ func (p *parquetRows) prepare(whole io.Reader, data bool) error {
 		names = append(names, c.Name())
 	}
 	if !data && !asks(names) {
-		return &FileError{Problem: "no column is named prompt, messages or body", Hint: noPromptHint}
+		return &FileError{Problem: noPrompt(names), Hint: noPromptHint}
 	}
 	p.writer.prepare(f.Root(), data)
 	return nil

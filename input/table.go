@@ -54,9 +54,6 @@ func newTable(src *source, delimiter rune, limit int, at *place, data bool) (*ta
 	b := &budget{r: src, most: int64(limit) + buffer}
 	t := &table{src: src, limit: b, ahead: b.most, csv: csv.NewReader(bufio.NewReaderSize(b, buffer)), max: limit, at: at}
 	t.csv.Comma = delimiter
-	if delimiter == 0 {
-		t.csv.Comma = guessDelimiter(src.head)
-	}
 	t.csv.ReuseRecord = true
 	if text := bytes.TrimLeft(bytes.TrimPrefix(src.head, []byte(bom)), space); bytes.HasPrefix(text, []byte("{")) {
 		return nil, &FileError{Problem: "the file is read as CSV, but looks like JSON lines", Hint: "--input-format jsonl reads it as that"}
@@ -79,21 +76,33 @@ func newTable(src *source, delimiter rune, limit int, at *place, data bool) (*ta
 	return t, nil
 }
 
-// guessDelimiter goes by the header: a comma if it has one, else a semicolon as spreadsheets write it where the comma is in the
-// numbers, else a tab.
+// guessDelimiter takes what the header has most of outside its quotes: spreadsheets write semicolons where the comma is in the
+// numbers. Of as many, and of none, the first.
 func guessDelimiter(head []byte) rune {
-	line, _, _ := bytes.Cut(head, []byte("\n"))
-	for i, quoted := range bytes.Split(line, []byte(`"`)) {
-		if i%2 == 1 {
-			line = bytes.Replace(line, quoted, nil, 1)
+	const candidates = ",;\t"
+	var counts [len(candidates)]int
+	quoted := false
+	for _, c := range head {
+		if c == '"' {
+			quoted = !quoted
+		}
+		if quoted {
+			continue
+		}
+		if c == '\n' || c == '\r' {
+			break
+		}
+		if i := strings.IndexByte(candidates, c); i >= 0 {
+			counts[i]++
 		}
 	}
-	for _, c := range ",;\t" {
-		if bytes.ContainsRune(line, c) {
-			return c
+	best := 0
+	for i, n := range counts {
+		if n > counts[best] {
+			best = i
 		}
 	}
-	return ','
+	return rune(candidates[best])
 }
 
 func (t *table) readHeader(header []string, data bool) *FileError {
@@ -116,7 +125,7 @@ func (t *table) readHeader(header []string, data bool) *FileError {
 		return &FileError{Problem: fmt.Sprintf("more than %d columns", maxMembers)}
 	}
 	if !data && !asks(header) {
-		return &FileError{Problem: "no column is named prompt, messages or body", Hint: noPromptHint}
+		return &FileError{Problem: noPrompt(header), Hint: noPromptHint + "; --delimiter says what is between the cells"}
 	}
 	for _, name := range header {
 		c := column{name: strings.Clone(name), kind: ownCell}
@@ -137,6 +146,11 @@ func asks(names []string) bool {
 	return slices.ContainsFunc(names, func(n string) bool {
 		return n == "prompt" || n == "messages" || n == "body" || near(n) == "prompt" || near(n) == "messages"
 	})
+}
+
+// noPrompt says which columns a table has instead.
+func noPrompt(header []string) string {
+	return "no column is named prompt, messages or body, only " + few(header)
 }
 
 // kindOf says what a cell of a column is where rows are read as lines are.

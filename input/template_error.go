@@ -3,6 +3,7 @@ package input
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -65,16 +66,20 @@ func cutCall(problem string) string {
 
 // names lists the fields of a row, a few of them.
 func names(row object) string {
+	return few(slices.Sorted(maps.Keys(row)))
+}
+
+// few lists names, not too many of them.
+func few(names []string) string {
+	if len(names) == 0 {
+		return "no fields"
+	}
 	var all []string
-	for name := range row {
+	for _, name := range names[:min(len(names), 8)] {
 		all = append(all, shownKey(name))
 	}
-	slices.Sort(all)
-	if more := len(all) - 8; more > 0 {
-		all = append(all[:8], fmt.Sprintf("%d more", more))
-	}
-	if len(all) == 0 {
-		return "no fields"
+	if more := len(names) - len(all); more > 0 {
+		all = append(all, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(all, ", ")
 }
