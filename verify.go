@@ -172,13 +172,16 @@ func (doc verdict) print(w io.Writer) error {
 	for _, wrong := range doc.Wrong {
 		fmt.Fprintln(w, printable(underHere(wrong)))
 	}
-	equal := 0
+	equal, gone := 0, 0
 	for _, path := range slices.Sorted(maps.Keys(doc.Files)) {
 		switch doc.Files[path] {
 		case "equal":
 			equal++
 		case "old":
 			fmt.Fprintf(w, "%s is older than the job file; batch export writes it again\n", printable(underHere(path)))
+		case "gone": // no proof of the answers hangs on it
+			gone++
+			fmt.Fprintf(w, "%s is gone; batch export writes it again\n", printable(underHere(path)))
 		}
 	}
 	text := fmt.Sprintf("proven: %s, each answered exactly once", plural(doc.Jobs, "prompt"))
@@ -192,6 +195,10 @@ func (doc verdict) print(w io.Writer) error {
 		text = fmt.Sprintf("sound, but not all answered: %s of %s (%s failed, %s pending, %s skipped)",
 			count(doc.Done), count(doc.Jobs), count(doc.Failed), count(doc.Pending), count(doc.Skipped))
 	}
-	_, err := fmt.Fprintf(w, "%s; %s as written\n", text, plural(int64(equal), "file"))
+	text += fmt.Sprintf("; %s as written", plural(int64(equal), "file"))
+	if gone > 0 {
+		text += fmt.Sprintf(", %s gone", count(int64(gone)))
+	}
+	_, err := fmt.Fprintln(w, text)
 	return err
 }

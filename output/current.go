@@ -86,6 +86,9 @@ func Compare(ctx context.Context, src Source, ledger Ledger, opt Options) ([]Che
 			c.Untouched = owned([]store.Output{o}, info)
 		}
 		if c.Equal, err = sameText(o.Path, files[o.Kind]); errors.Is(err, fs.ErrNotExist) {
+			if _, err := os.Lstat(files[o.Kind]); errors.Is(err, fs.ErrNotExist) {
+				continue // the errors file of an earlier run, when nothing failed any more
+			}
 			c.Gone, err = true, nil
 		}
 		if err != nil {
