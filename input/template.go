@@ -137,8 +137,8 @@ func (r *rendering) render(row object) ([]byte, *LineError) {
 	if err := r.exec.Execute(r, row); err != nil {
 		return nil, r.blame(err, row)
 	}
-	if !utf8.Valid(r.out.Bytes()) { // of half a character that slice left
-		return bytes.ToValidUTF8(r.out.Bytes(), []byte("\ufffd")), nil
+	if !utf8.Valid(r.out.Bytes()) { // as {{"\xff"}} makes
+		return nil, &LineError{Problem: printable(r.name) + ": makes a text that is not UTF-8"}
 	}
 	return r.out.Bytes(), nil
 }

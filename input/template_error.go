@@ -44,11 +44,15 @@ func (r *rendering) blame(err error, row object) *LineError {
 		return &LineError{Problem: printable(where) + ": cannot be used with this row"}
 	}
 	expression, problem := strings.Trim(parts[2], "{}"), parts[3]
-	if errors.Is(err, errNull) || strings.Contains(problem, "input.null") {
-		field := expression
-		if len(field) > 1 {
-			field = strings.TrimPrefix(field, ".")
-		}
+	field := expression
+	if len(field) > 1 {
+		field = strings.TrimPrefix(field, ".")
+	}
+	switch {
+	case errors.Is(err, errTorn), strings.Contains(problem, "input.torn"):
+		return &LineError{Field: shownKey(field), Problem: errTorn.Error() + ", and " + printable(where) + " uses it",
+			Hint: `an escape such as \ud83d wants its other half, \ude00, behind it`}
+	case errors.Is(err, errNull), strings.Contains(problem, "input.null"):
 		return &LineError{Field: shownKey(field), Problem: "is null, and " + printable(where) + " uses it", Hint: `{{... | default ""}} takes it`}
 	}
 	return &LineError{Problem: printable(where + ": " + expression + ": " + cutCall(problem))}

@@ -12,7 +12,7 @@ import (
 // stepFunction is called by what is put into every loop.
 const stepFunction = "_step"
 
-// functions are those of a template besides Go's own comparisons, and, or, not, len and slice. What is worked on comes last, so that
+// functions are those of a template besides Go's own comparisons, and, or and not. What is worked on comes last, so that
 // it can be piped in. None of them reaches out of the row.
 func (r *rendering) functions() template.FuncMap {
 	return template.FuncMap{
@@ -30,11 +30,13 @@ func (r *rendering) functions() template.FuncMap {
 		"contains":   func(part, v any) (bool, error) { return compare(part, v, strings.Contains) },
 		"startsWith": func(part, v any) (bool, error) { return compare(part, v, strings.HasPrefix) },
 		"number":     number,
+		"len":        length,
+		"slice":      cutOut,
 
 		"print":   func(all ...any) (string, error) { return r.printed(fmt.Sprint, all) },
 		"println": func(all ...any) (string, error) { return r.printed(fmt.Sprintln, all) },
 		"printf": func(f string, all ...any) (string, error) {
-			if err := noNull(all); err != nil {
+			if err := allTexts(all); err != nil {
 				return "", err
 			}
 			return r.bounded(printf(f, all))
@@ -69,16 +71,20 @@ func (r *rendering) each(v any, change func(string) string) (string, error) {
 }
 
 func (r *rendering) printed(print func(...any) string, all []any) (string, error) {
-	if err := noNull(all); err != nil {
+	if err := allTexts(all); err != nil {
 		return "", err
 	}
 	return r.bounded(print(all...), nil)
 }
 
-func noNull(all []any) error {
+// allTexts says why one of the values cannot be printed.
+func allTexts(all []any) error {
 	for _, v := range all {
-		if v == nil || v == any(null(nil)) {
+		switch v.(type) {
+		case nil, null:
 			return errNull
+		case torn:
+			return errTorn
 		}
 	}
 	return nil
@@ -118,7 +124,10 @@ type lacksError struct{ key string }
 
 func (e *lacksError) Error() string { return "no entry for key " + strconv.Quote(e.key) }
 
-var errNull = errors.New("is null")
+var (
+	errNull = errors.New("is null")
+	errTorn = errors.New("holds half of a surrogate pair, which is no character")
+)
 
 // indexIn is Go's index, but for a key that is not there, which it would pass over.
 func indexIn(v any, keys ...any) (any, error) {
@@ -182,6 +191,8 @@ func toText(v any) (string, error) {
 	switch v := v.(type) {
 	case nil, null:
 		return "", errNull
+	case torn:
+		return "", errTorn
 	case string:
 		return v, nil
 	}
@@ -195,6 +206,50 @@ func truncate(n int, s string) string {
 		}
 	}
 	return s
+}
+
+// length counts the characters of a text, where Go counts bytes.
+func length(v any) (int, error) {
+	switch v := v.(type) {
+	case object:
+		return len(v), nil
+	case list:
+		return len(v), nil
+	}
+	s, err := toText(v)
+	return utf8.RuneCountInString(s), err
+}
+
+// cutOut is Go's slice, but that it counts the characters of a text, which it cannot cut in two.
+func cutOut(v any, places ...any) (any, error) {
+	n, err := length(v)
+	if err != nil {
+		return nil, err
+	}
+	from, to := int64(0), int64(n)
+	if len(places) > 2 {
+		return nil, errors.New("slice takes two places at most")
+	}
+	for i, place := range places {
+		at, ok := integer(place)
+		if !ok || at < 0 || at > int64(n) {
+			return nil, fmt.Errorf("no such place among %d", n)
+		}
+		if i == 0 {
+			from = at
+		} else if to = at; to < from {
+			return nil, errors.New("it ends before it begins")
+		}
+	}
+	switch v := v.(type) {
+	case object:
+		return nil, errors.New("the fields of an object have no order")
+	case list:
+		return v[from:to], nil
+	}
+	s, _ := toText(v)
+	s = truncate(int(to), s)
+	return s[len(truncate(int(from), s)):], nil
 }
 
 func compare(part, v any, by func(s, part string) bool) (bool, error) {

@@ -16,6 +16,8 @@ type (
 	digits string
 	// null can be tested and given a default; to print it is an error, as the library prints no channel.
 	null chan struct{}
+	// torn is a text with half of a surrogate pair, as it is written: no character stands for it. To print it is an error, too.
+	torn func() jsontext.Value
 )
 
 // String writes the JSON of it.
@@ -74,7 +76,12 @@ func nested(d *jsontext.Decoder) any {
 func scalar(v jsontext.Value) any {
 	switch v.Kind() {
 	case '"':
-		return string(decoded(v))
+		text, err := decodedStrictly(v)
+		if err != nil {
+			v = v.Clone()
+			return torn(func() jsontext.Value { return v })
+		}
+		return text
 	case 't':
 		return true
 	case 'f':
@@ -90,6 +97,14 @@ func scalar(v jsontext.Value) any {
 		return digits(text)
 	}
 	return null(nil)
+}
+
+func decodedStrictly(v jsontext.Value) (string, error) {
+	if bytes.IndexByte(v, '\\') < 0 {
+		return string(decoded(v)), nil
+	}
+	b, err := jsontext.AppendUnquote(nil, v)
+	return string(b), err
 }
 
 // toJSON writes a value as JSON, the keys of an object in alphabetical order.
@@ -126,6 +141,8 @@ func appendValue(b []byte, v any) []byte {
 		return b
 	case nil, null:
 		return append(b, "null"...)
+	case torn:
+		return append(b, v()...)
 	}
 	return fmt.Append(b, v)
 }

@@ -138,6 +138,39 @@ func TestTemplatePrintf(t *testing.T) {
 	}
 }
 
+// No character of a row is cut in two, or becomes another one.
+func TestTemplateCharacters(t *testing.T) {
+	const row = `{"text":"Löss 😀","half":"a\ud83db","pair":"\ud83d\ude00","own":"\ufffd","in":{"h":"\udc00","x":1},"list":["a","b","c"],"n":1.0}`
+	for text, want := range map[string]string{
+		`{{slice .text 0 2}}|{{slice .text 5}}|{{slice .text 1 4}}|{{slice .text}}|{{slice .text 3 3}}`: "Lö|😀|öss|Löss 😀|",
+		`{{len .text}} {{len .pair}} {{len .list}} {{len .in}} {{len .}} {{.n | len}}`:                  "6 1 3 2 7 3",
+		`{{slice .list 1 | json}} {{slice .list 1 2}} {{.pair}}{{.own}}`:                                `["b","c"] ["b"] 😀` + "\ufffd",
+		`{{.in}} {{json .half}} {{.in.x}}`:                                                              `{"h":"\udc00","x":1} "a\ud83db" 1`,
+		`{{if .half}}yes{{end}} {{with .in}}{{.x}}{{end}}`:                                              "yes 1",
+		`{{.half}}`:           "half: holds half of a surrogate pair, which is no character, and --prompt:1 uses it",
+		`{{upper .half}}`:     "upper .half: holds half of a surrogate pair, which is no character, and --prompt:1 uses it",
+		`{{print "x" .in.h}}`: `print "x" .in.h: holds half of a surrogate pair`,
+		`{{printf "%s" .half}}{{.half | default "x"}}`: `printf "%s" .half: holds half of a surrogate pair`,
+		`{{.half | default "x"}}`:                      `lookup . "half" | default "x": holds half`,
+		`{{slice .text 2 7}}`:                          "--prompt:1: slice .text 2 7: no such place among 6",
+		`{{slice .text 3 2}}`:                          "--prompt:1: slice .text 3 2: it ends before it begins",
+		`{{slice . 0}}`:                                "--prompt:1: slice . 0: the fields of an object have no order",
+		`{{replace "\xc3" "" .text}}`:                  "--prompt: makes a text that is not UTF-8",
+	} {
+		good, bad, err := readFile(t, "p.jsonl", []byte(row), templated(t, text))
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", text, err)
+		case len(bad) == 1:
+			if !strings.HasPrefix(bad[0].Error(), "p.jsonl:1: "+want) {
+				t.Errorf("%s\n got %v\nwant %s", text, bad[0], want)
+			}
+		case string(good[0].Body) != `{"model":"m","messages":[{"role":"user","content":`+string(quoted([]byte(want)))+`}]}`:
+			t.Errorf("%s\n got %s\nwant %s", text, good[0].Body, want)
+		}
+	}
+}
+
 // A system message is made by a template, too, and a row for which it is empty has none.
 func TestSystemTemplate(t *testing.T) {
 	opt := templated(t, "{{.text}}")
