@@ -27,14 +27,18 @@ so that it is not paid for twice.
 
 --where chooses jobs in any state, answered ones too, by the columns of results and errors, state, class and carried keys.
 The old answers leave the results; they and what they cost stay in the job file. --set changes what is sent; the prompt
-file stays as it is, and running it again keeps the changed requests.
+file stays as it is, and running it again keeps the changed requests. More than a tenth of the answers, and more than 20, are
+asked again only with --accept-changes. Where the new request failed or was not sent, --restore puts the old answer back.
 
     batch retry prompts.batch.db --where 'finish_reason = length' --set max_tokens=2x
     batch retry prompts.batch.db --where 'class = unknown or code = content_filter' --set model=other
-    batch retry prompts.batch.db --where 'custom_id = r-17' --set temperature=0.2 --set seed=none`,
+    batch retry prompts.batch.db --where 'custom_id = r-17' --set temperature=0.2 --set seed=none
+    batch retry prompts.batch.db --restore`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "where", Usage: "only the jobs for which `QUESTION` is true, in any state (default: state = failed)"},
 			&cli.StringSliceFlag{Name: "set", Usage: "change a request field, as `FIELD=VALUE`; FIELD=2x multiplies, FIELD=none takes out; several times"},
+			&cli.BoolFlag{Name: "restore", Usage: "put the answers back in whose place a job failed or is pending; sends nothing"},
+			&cli.BoolFlag{Name: "accept-changes", Usage: "go on although many answered prompts would be paid for again"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say how many it would be, change nothing"},
 		}, speechFlags()...),
 		Action: func(ctx *cli.Context) error { return c.retryVerb(ctx) },
@@ -43,13 +47,15 @@ file stays as it is, and running it again keeps the changed requests.
 
 // retryConfig is what the flags of retry say.
 type retryConfig struct {
-	where  *where.Expr // nil is all failed ones
-	set    fieldChanges
-	dryRun bool
+	where   *where.Expr // nil is all failed ones
+	set     fieldChanges
+	restore bool
+	accept  bool
+	dryRun  bool
 }
 
 func readRetryConfig(ctx *cli.Context) (retryConfig, error) {
-	cfg := retryConfig{dryRun: ctx.Bool("dry-run")}
+	cfg := retryConfig{dryRun: ctx.Bool("dry-run"), restore: ctx.Bool("restore"), accept: ctx.Bool("accept-changes")}
 	var err error
 	if ctx.IsSet("where") && strings.TrimSpace(ctx.String("where")) == "" {
 		return cfg, usage(errors.New("--where asks nothing"), "leave it off for all failed jobs")
@@ -57,7 +63,9 @@ func readRetryConfig(ctx *cli.Context) (retryConfig, error) {
 	if cfg.where, err = output.ParseWhere(ctx.String("where")); err != nil {
 		return cfg, err
 	}
-	cfg.set, err = readFieldChanges(ctx.StringSlice("set"))
+	if cfg.set, err = readFieldChanges(ctx.StringSlice("set")); err == nil && cfg.restore && cfg.set != nil {
+		err = usage(errors.New("--restore and --set exclude each other: an old answer comes back with its own request"), "leave one of them off")
+	}
 	return cfg, err
 }
 
@@ -91,6 +99,9 @@ func (c *command) retryVerb(ctx *cli.Context) (err error) {
 	if _, err := st.Recover(ctx.Context); err != nil {
 		return err
 	}
+	if cfg.restore {
+		return c.restoreAnswers(ctx.Context, st, cfg)
+	}
 	var n int64
 	if cfg.where == nil && cfg.set == nil && !cfg.dryRun {
 		if n, err = st.RetryFailed(ctx.Context); err != nil {
@@ -120,6 +131,7 @@ func (c *command) retryVerb(ctx *cli.Context) (err error) {
 type retried struct {
 	again    int64            // that go out again, or for the first time with another request
 	answered int64            // of these
+	tokens   int64            // that these answers used
 	kinds    map[string]int64 // of these, as in: answered (length)
 	left     int64            // pending ones that nothing changes
 }
@@ -129,25 +141,26 @@ var errUndone = errors.New("dry run")
 
 func (cfg retryConfig) retry(ctx context.Context, st *store.Store) (retried, error) {
 	done := retried{kinds: map[string]int64{}}
-	counter := tokens.NewCounter(false)
-	if !cfg.dryRun {
-		if err := forgetMarks(ctx, st); err != nil {
-			return done, err
-		}
+	change := func() error { return cfg.change(ctx, st, &done) }
+	if cfg.dryRun {
+		err := change()
+		return done, err
 	}
+	err := withoutMarks(ctx, st, change)
+	return done, err
+}
+
+func (cfg retryConfig) change(ctx context.Context, st *store.Store, done *retried) error {
+	counter := tokens.NewCounter(false)
 	settings, err := st.Settings(ctx)
 	if err != nil {
-		return done, err
+		return err
 	}
 	bound := inForce(settings, nil).context()
 	err = st.Retry(ctx, func(v *store.View, again func(*store.Row, *store.Changed) error) error {
-		holds := func(row *store.Row) (bool, error) { return row.State == store.Failed, nil }
-		if cfg.where != nil {
-			asker, err := output.NewAsker(ctx, v, cfg.where)
-			if err != nil {
-				return err
-			}
-			holds = asker.Holds
+		holds, err := cfg.question(ctx, v, store.Failed)
+		if err != nil {
+			return err
 		}
 		for row, err := range v.Rows(ctx) {
 			if err != nil {
@@ -181,12 +194,37 @@ func (cfg retryConfig) retry(ctx context.Context, st *store.Store) (retried, err
 		if cfg.dryRun {
 			return errUndone
 		}
-		return nil
+		if cfg.accept {
+			return nil
+		}
+		return done.brake(ctx, v)
 	})
 	if errors.Is(err, errUndone) {
 		err = nil
 	}
-	return done, err
+	return err
+}
+
+// question says which rows are chosen: those for which --where is true, or those of the states.
+func (cfg retryConfig) question(ctx context.Context, v *store.View, states ...store.State) (func(*store.Row) (bool, error), error) {
+	if cfg.where == nil {
+		return func(row *store.Row) (bool, error) { return slices.Contains(states, row.State), nil }, nil
+	}
+	asker, err := output.NewAsker(ctx, v, cfg.where)
+	if err != nil {
+		return nil, err
+	}
+	return asker.Holds, nil
+}
+
+// brake stops a retry that asks for more answers again than a correction usually does.
+func (d *retried) brake(ctx context.Context, v *store.View) error {
+	counts, err := v.Counts(ctx)
+	if err != nil || !store.Brakes(d.answered, counts.Done) {
+		return err
+	}
+	return usage(fmt.Errorf("%s of %s answered prompts would be sent and paid for again: their answers used %s; nothing was changed",
+		count(d.answered), count(counts.Done), plural(d.tokens, "token")), "ask for fewer with --where; if that is meant, add --accept-changes")
 }
 
 func (d *retried) count(row *store.Row, changed *store.Changed) {
@@ -199,6 +237,9 @@ func (d *retried) count(row *store.Row, changed *store.Changed) {
 		}
 	case store.Done:
 		d.answered++
+		if d.tokens += row.Usage.Total; !row.Usage.Known {
+			d.tokens += row.Estimated
+		}
 		kind = "answered"
 		if row.FinishReason != "" {
 			kind += " (" + row.FinishReason + ")"
@@ -233,29 +274,38 @@ func (d *retried) say(t *terminal, cfg retryConfig) {
 	if len(kinds) > 0 {
 		text += ": " + printable(strings.Join(kinds, ", "))
 	}
-	t.say("end", event{"put_back": d.again, "kinds": d.kinds, "already_pending": d.left, "dry_run": cfg.dryRun}, "%s", text)
+	t.say("end", event{"put_back": d.again, "kinds": d.kinds, "already_pending": d.left, "answered": d.answered, "answered_tokens": d.tokens, "dry_run": cfg.dryRun}, "%s", text)
 	if t.json {
 		return
 	}
 	if d.left > 0 {
 		t.say("", nil, "%s pending already", plural(d.left, "prompt"))
 	}
+	if d.answered > 0 && cfg.dryRun {
+		t.say("", nil, "their old answers used %s", plural(d.tokens, "token"))
+	}
 	if d.answered > 0 && !cfg.dryRun {
 		t.say("", nil, "%s put aside: in the job file, and no longer in the results", plural(d.answered, "old answer"))
 	}
 }
 
-// forgetMarks lets the files that were written count as older than the job file.
-func forgetMarks(ctx context.Context, st *store.Store) error {
+// withoutMarks lets the files that were written count as older than the job file, unless change fails: then nothing has changed.
+func withoutMarks(ctx context.Context, st *store.Store, change func() error) error {
 	settings, err := st.Settings(ctx)
 	if err != nil {
 		return err
 	}
-	forget := map[string]string{}
-	for name := range settings {
+	forget, marks := map[string]string{}, map[string]string{}
+	for name, mark := range settings {
 		if strings.HasPrefix(name, settingFile) {
-			forget[name] = ""
+			forget[name], marks[name] = "", mark
 		}
 	}
-	return st.SetSettings(ctx, forget)
+	if err := st.SetSettings(ctx, forget); err != nil {
+		return err
+	}
+	if err := change(); err != nil {
+		return errors.Join(err, st.SetSettings(context.WithoutCancel(ctx), marks))
+	}
+	return nil
 }

@@ -36,6 +36,9 @@ const (
 	brakeLeast = 20
 )
 
+// Brakes says that so many answers are more to give up than is done by the way.
+func Brakes(lost, answered int64) bool { return lost > brakeLeast && lost*brakeShare > answered }
+
 // ImportOptions say what an import leaves beside the jobs.
 type ImportOptions struct {
 	Settings      map[string]string // written with the jobs
@@ -89,7 +92,7 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 		if done.Changes, err = imp.settle(opt.Share); err != nil {
 			return err
 		}
-		if c := done.Changes; c.AnsweredGone > brakeLeast && c.AnsweredGone*brakeShare > c.Answered && !opt.AcceptChanges {
+		if c := done.Changes; Brakes(c.AnsweredGone, c.Answered) && !opt.AcceptChanges {
 			callers = &BrakeError{c}
 			return callers
 		}

@@ -46,6 +46,15 @@ type Changed struct {
 // keys and attempts of its own; the old one stays in the file with its attempts and its answer, out of the input. A job that was never
 // sent is changed where it is. With the request that it has, a pending job is left alone.
 func (s *Store) Retry(ctx context.Context, choose func(v *View, again func(row *Row, c *Changed) error) error) error {
+	return s.retry(ctx, func(v *View, r *retrier) error {
+		if err := s.conn.QueryRowContext(r.ctx, "SELECT coalesce(max(id), 0) FROM jobs").Scan(&r.newest); err != nil {
+			return s.explain("retry jobs of", err)
+		}
+		return choose(v, r.again)
+	})
+}
+
+func (s *Store) retry(ctx context.Context, do func(*View, *retrier) error) error {
 	v, err := s.View(ctx)
 	if err != nil {
 		return err
@@ -53,12 +62,7 @@ func (s *Store) Retry(ctx context.Context, choose func(v *View, again func(row *
 	defer v.Close()
 	var callers error
 	err = s.transact(ctx, func() error {
-		ctx := context.WithoutCancel(ctx)
-		r := retrier{s: s, ctx: ctx}
-		if err := s.conn.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM jobs").Scan(&r.newest); err != nil {
-			return err
-		}
-		callers = choose(v, r.again)
+		callers = do(v, &retrier{s: s, ctx: context.WithoutCancel(ctx)})
 		return callers
 	})
 	if err != nil && !errors.Is(err, callers) {

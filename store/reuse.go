@@ -88,7 +88,7 @@ func (s *Store) Reuse(ctx context.Context, opt ReuseOptions) (Imported, error) {
 }
 
 // reuse gives pending jobs the answers that jobs of the same request have in the other files. No answer serves twice: a line that
-// stands twice asks for two.
+// stands twice asks for two. What retry replaced serves last: its request may have failed since.
 func (s *Store) reuse(ctx context.Context) ([]Tally, error) {
 	var all []Tally
 	for _, l := range s.lenders {
@@ -120,9 +120,9 @@ var takeAnswers = []struct {
 		SELECT l.id, j.id
 		FROM (SELECT id, key, row_number() OVER (PARTITION BY key ORDER BY position) AS nth
 		      FROM main.jobs WHERE state = 'pending' AND position IS NOT NULL) l
-		JOIN (SELECT id, key, row_number() OVER (PARTITION BY key ORDER BY position IS NULL, position, id) AS nth
+		JOIN (SELECT id, key, row_number() OVER (PARTITION BY key ORDER BY position IS NULL, replaced IS NOT NULL, position, id) AS nth
 		      FROM old.jobs
-		      WHERE state = 'done' AND replaced IS NULL
+		      WHERE state = 'done'
 		        AND id NOT IN (SELECT u.original FROM main.reused u JOIN main.sources o ON o.id = u.source WHERE o.file = ?)) j
 		  ON j.key = l.key AND j.nth = l.nth
 		ORDER BY 1`, 1},

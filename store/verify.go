@@ -26,7 +26,7 @@ var claims = []struct{ says, broken string }{
 		`SELECT count(*) FROM reused u LEFT JOIN jobs j ON j.id = u.job LEFT JOIN sources o ON o.id = u.source
 		 WHERE j.state IS NULL OR j.state <> 'done' OR j.attempt <> 0 OR o.id IS NULL`},
 	{"what retry replaced has another job in its place",
-		`SELECT count(*) FROM jobs j LEFT JOIN jobs n ON n.id = j.replaced WHERE j.replaced IS NOT NULL AND (n.id IS NULL OR n.id <= j.id)`},
+		`SELECT count(*) FROM jobs j LEFT JOIN jobs n ON n.id = j.replaced WHERE j.replaced IS NOT NULL AND (n.id IS NULL OR n.id = j.id)`},
 	{"a failed job points at the attempt that failed it",
 		`SELECT count(*) FROM jobs j LEFT JOIN attempts a ON a.id = j.attempt AND a.job = j.id
 		 WHERE j.state = 'failed' AND (a.class IS NULL OR a.class IN ('done', 'run_stops', 'interrupted'))`},
