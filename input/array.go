@@ -79,6 +79,8 @@ func (j *jsonRows) blame(err error, problem string) error {
 	switch {
 	case errors.Is(err, errTooLong):
 		bad.Problem, bad.Hint = "the row is longer than "+size(j.max), ""
+	case j.limit.err != nil:
+		return j.limit.err
 	case problem != "":
 	case errors.Is(err, io.ErrUnexpectedEOF), err == io.EOF:
 		bad.Problem = "the file ends before its JSON does"

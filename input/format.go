@@ -217,6 +217,7 @@ type budget struct {
 	r    io.Reader
 	read int64 // bytes given
 	most int64 // bytes that may be given before a row must end
+	err  error // that reading failed with, which libraries wrap in words of their own
 }
 
 func (b *budget) Read(p []byte) (int, error) {
@@ -225,6 +226,9 @@ func (b *budget) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p[:min(int64(len(p)), b.most-b.read)])
 	b.read += int64(n)
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
 	return n, err
 }
 

@@ -298,6 +298,30 @@ func TestUnreadableFiles(t *testing.T) {
 	}
 }
 
+// Wherever a packed file is cut, and whatever it holds, that is what is wrong with it.
+func TestCutPackedFiles(t *testing.T) {
+	var lines, array, table bytes.Buffer
+	table.WriteString("prompt\n")
+	for i := range 3000 {
+		fmt.Fprintf(&lines, "{\"prompt\":\"%d\"}\n", i*i)
+		fmt.Fprintf(&array, ",{\"prompt\":\"%d\"}", i*i)
+		fmt.Fprintf(&table, "%d\n", i*i)
+	}
+	array.Bytes()[0] = '['
+	array.WriteByte(']')
+	for name, content := range map[string][]byte{"p.jsonl": lines.Bytes(), "p.json": array.Bytes(), "p.csv": table.Bytes()} {
+		for _, kind := range []string{"gzip", "zstd"} {
+			packed := pack(t, kind, content)
+			for _, n := range []int{len(packed) - 1, len(packed) - 9, len(packed) / 2, len(packed) / 3, 30} {
+				_, bad, err := readFile(t, name, packed[:n], fill("", "model", `"m"`))
+				if want := name + ": the " + kind + " data ends too early"; err == nil || err.Error() != want || len(bad) > 0 {
+					t.Errorf("%s %s cut at %d of %d: %v %v", name, kind, n, len(packed), err, bad)
+				}
+			}
+		}
+	}
+}
+
 // Objects one after another, as jq prints them, are read with --input-format json; a file in its middle is a list of one-line rows.
 func TestJSONWithoutArray(t *testing.T) {
 	text := "{\n \"prompt\": \"a\",\n \"own\": [\n1,  2]\n}\n{\"prompt\":\"b\"}{\"prompt\":\n7}"
