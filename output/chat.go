@@ -7,8 +7,14 @@ import (
 	"batch/store"
 )
 
-// chat writes the conversation with its answer, ready for fine-tuning. Its failures are flat.
-type chat struct{ flat }
+// chat writes the conversation with its answer, ready for fine-tuning; one for each choice that says something. Its failures are flat.
+type chat struct {
+	flat
+	row   *store.Row
+	req   request
+	turns []message // of the row, those that say something
+	at    int       // the next of them
+}
 
 var chatColumns = []string{"messages"}
 
@@ -24,15 +30,30 @@ func (s *chat) answer(rec *record, row *store.Row) error {
 	if err != nil {
 		return damagedAnswer(row, err)
 	}
-	if !ans.first.message.says() {
+	s.row, s.req, s.turns, s.at = row, req, s.turns[:0], 0
+	for _, c := range ans.all {
+		if c.message.says() {
+			s.turns = append(s.turns, c.message)
+		}
+	}
+	if !s.next(rec) {
 		return errUnfit
 	}
+	return nil
+}
+
+func (s *chat) next(rec *record) bool {
+	if s.at == len(s.turns) {
+		return false
+	}
+	req, turn := s.req, &s.turns[s.at]
+	s.at++
 	start := len(rec.scratch)
 	b := append(rec.scratch, '[')
 	if asked := bytes.TrimSpace(req.messages[1 : len(req.messages)-1]); len(asked) > 0 {
 		b = append(append(b, asked...), ',')
 	}
-	rec.scratch = append(ans.first.message.appendTurn(b), ']')
+	rec.scratch = append(turn.appendTurn(b), ']')
 	rec.raw("messages", rec.scratch[start:])
 	for _, also := range []struct {
 		name  string
@@ -42,8 +63,8 @@ func (s *chat) answer(rec *record, row *store.Row) error {
 			rec.raw(also.name, also.value)
 		}
 	}
-	s.simulated(rec, row)
-	return nil
+	s.simulated(rec, s.row)
+	return true
 }
 
 // says tells whether there is an answer in the message: a content, if only "", a call of tools, or a refusal. Without any of these the

@@ -411,6 +411,32 @@ func TestUnfit(t *testing.T) {
 	}
 }
 
+// Every choice that has an answer is one to learn from, and stays with its prompt's part; none gets into the rows of another prompt.
+func TestEveryChoice(t *testing.T) {
+	src := questions(2)
+	src.rows[0].Response = []byte(`{"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"c"}]}},` +
+		`{"index":1,"message":{"content":"one"}},{"index":2,"message":{"content":null}},{"index":3,"message":{"content":[{"type":"text","text":"two"},{"type":"text","text":"lines"}]}}]}`)
+	src.rows = append(src.rows, failed(3))
+	rep, got := write(t, src, Options{Shape: Pairs})
+	const q = `{"prompt":"question 0","completion":`
+	if want := q + `"one"}` + "\n" + q + `"two\nlines"}` + "\n" + `{"prompt":"question 1","completion":"answer 1"}` + "\n"; got[0] != want || rep.Done != 2 || rep.Unfit != 0 || rep.Written[0].Rows != 3 {
+		t.Errorf("%s %+v", got[0], rep)
+	}
+	if rep, got := write(t, src, Options{Shape: Chat}); strings.Count(got[0], "question 0") != 3 || !strings.Contains(got[0], `"tool_calls":[{"id":"c"}]`) || rep.Written[0].Rows != 4 {
+		t.Errorf("%s %+v", got[0], rep)
+	}
+	for _, shape := range []Shape{Pairs, Chat} {
+		rep, got := write(t, src, Options{Shape: shape, Where: asks(t, "line = 2")})
+		if rep.LeftOut != 1 || rep.Written[0].Rows != 1 || rep.Written[1].Rows != 1 || strings.Contains(got[1], "one") {
+			t.Errorf("%s %+v", got, rep)
+		}
+		_, tables := write(t, src, Options{Shape: shape, Format: Parquet})
+		if _, rows := table(t, tables[0]); len(rows) != map[Shape]int{Pairs: 3, Chat: 4}[shape] {
+			t.Errorf("%v", rows)
+		}
+	}
+}
+
 // A conversation bears what it needs to be learned from: its tools, and whether they may be called side by side.
 func TestChatTools(t *testing.T) {
 	row := done(1, `""`, `{"role":"assistant","content":"a"}`)

@@ -48,8 +48,8 @@
 // job that never got one, a 2xx that is no completion, an answer that was no good, a damaged answer and a skipped line (code invalid_line) have
 // response null and their reason in error. Shape chat writes the conversation with its answer as messages, and tools,
 // functions and parallel_tool_calls where the request has them; shape pairs writes the texts prompt and completion, and
-// nothing else. The errors of both are flat. An answer that says nothing (chat) or is no text, or whose prompt is none
-// (pairs), is not in the results; Report.Unfit counts them.
+// nothing else. Of several choices each has a row. The errors of both are flat. A choice that says nothing (chat) or is no text,
+// or whose prompt is none (pairs), is not in the results; Report.Unfit counts the answers of which no choice is.
 //
 // # CSV
 //

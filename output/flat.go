@@ -17,6 +17,13 @@ type shaper interface {
 	failure(rec *record, row *store.Row) error
 }
 
+// several is a shaper that may make more than one record of an answer: after answer, next makes another from the same row, or says that
+// there is none.
+type several interface {
+	shaper
+	next(rec *record) bool
+}
+
 // The columns that every row of a file has, and those that some have. A key of the author's that bears one of these
 // names is renamed, also on rows without that column: a program that reads the file meets one meaning a name.
 var (

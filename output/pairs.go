@@ -2,9 +2,16 @@ package output
 
 import "batch/store"
 
-// pairs writes what was asked and what was answered, and nothing else: the text of the last user message and of the first choice, under the
-// names that readers of such files know. Its failures are flat.
-type pairs struct{ flat }
+// pairs writes what was asked and what was answered, and nothing else: the text of the last user message and of a choice, under the
+// names that readers of such files know. Every choice with a text has a row. Its failures are flat.
+type pairs struct {
+	flat
+	prompt      []byte
+	completions [][]byte // of the row
+	at          int      // the next of them
+	row         *store.Row
+	texts       []byte
+}
 
 var pairColumns = []string{"prompt", "completion"}
 
@@ -17,19 +24,32 @@ func (s *pairs) answer(rec *record, row *store.Row) error {
 	if err != nil {
 		return damagedAnswer(row, err)
 	}
-	prompt, err := s.text(&rec.scratch, req.lastUser)
-	if err != nil {
+	s.row, s.texts, s.completions, s.at = row, s.texts[:0], s.completions[:0], 0
+	if s.prompt, err = s.text(&s.texts, req.lastUser); err != nil {
 		return damaged(row, "request", err)
 	}
-	completion, err := s.text(&rec.scratch, ans.first.message.content)
-	if err != nil {
-		return damagedAnswer(row, err)
+	for _, c := range ans.all {
+		completion, err := s.text(&s.texts, c.message.content)
+		if err != nil {
+			return damagedAnswer(row, err)
+		}
+		if completion != nil { // else a call of tools or a refusal
+			s.completions = append(s.completions, completion)
+		}
 	}
-	if prompt == nil || completion == nil { // an image alone, a call of tools, a refusal
+	if s.prompt == nil || !s.next(rec) { // an image alone
 		return errUnfit
 	}
-	rec.raw("prompt", prompt)
-	rec.raw("completion", completion)
-	s.simulated(rec, row)
 	return nil
+}
+
+func (s *pairs) next(rec *record) bool {
+	if s.at == len(s.completions) {
+		return false
+	}
+	rec.raw("prompt", s.prompt)
+	rec.raw("completion", s.completions[s.at])
+	s.simulated(rec, s.row)
+	s.at++
+	return true
 }

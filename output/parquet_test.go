@@ -119,7 +119,7 @@ func TestParquetChat(t *testing.T) {
 	if diff := cmp.Diff(want, rows[1]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if len(rows) != 3 || len(rows[0][list+"role"]) != 2 || rows[0]["tools"][0] != nil {
+	if len(rows) != 4 || len(rows[0][list+"role"]) != 2 || rows[0]["tools"][0] != nil {
 		t.Errorf("%v", rows)
 	}
 }
@@ -300,7 +300,7 @@ func TestParquetTwice(t *testing.T) {
 	}
 }
 
-// Whatever a job file holds: no panic, and a table of as many rows.
+// Whatever a job file holds: no panic, and a table of as many rows; a choice is one in the shapes of fine-tuning.
 func FuzzTable(f *testing.F) {
 	for _, row := range story().rows {
 		f.Add([]byte(row.Body), []byte(row.Response), []byte(row.Carried), row.CustomID)
@@ -316,7 +316,7 @@ func FuzzTable(f *testing.F) {
 				}
 				continue
 			}
-			if _, got := table(t, out); len(got) > 1 {
+			if _, got := table(t, out); len(got) > 1+bytes.Count(response, []byte("{")) || opt.Shape == "" && len(got) > 1 {
 				t.Fatalf("%d rows of one", len(got))
 			}
 		}

@@ -17,6 +17,7 @@ type picker struct {
 	src  []byte
 	key  []byte // the member's name as it was spelled
 	name []byte // and what it says, when there are escapes in it
+	all  []choice
 	opts []jsontext.Options
 }
 
@@ -43,6 +44,7 @@ type answer struct {
 	choices []byte // the array
 	n       int    // its length
 	first   choice
+	all     []choice // in the array's order, valid until the picker reads the next answer
 }
 
 // choice is one of an answer's.
@@ -99,6 +101,7 @@ func (p *picker) request(body []byte) (req request, err error) {
 }
 
 func (p *picker) answer(response []byte) (ans answer, err error) {
+	p.all = p.all[:0]
 	err = p.document(response, func(name []byte) error {
 		switch string(name) {
 		case "model":
@@ -106,9 +109,10 @@ func (p *picker) answer(response []byte) (ans answer, err error) {
 		case "created":
 			ans.created, err = p.kind('0')
 		case "choices":
-			ans.first = choice{}
+			ans.first, p.all = choice{}, p.all[:0]
 			ans.choices, ans.n, err = p.array(func(i int) error {
 				c, err := p.choice()
+				p.all = append(p.all, c)
 				if i == 0 || string(c.index) == "0" && string(ans.first.index) != "0" {
 					ans.first = c
 				}
@@ -119,6 +123,7 @@ func (p *picker) answer(response []byte) (ans answer, err error) {
 		}
 		return err
 	})
+	ans.all = p.all
 	return ans, err
 }
 

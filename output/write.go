@@ -170,10 +170,10 @@ func newWriter(files Files, opt Options, prices Prices) *writer {
 	case OpenAI:
 		w.shape = &openai{picker: p, opt: opt}
 	case Chat:
-		w.shape = &chat{own}
+		w.shape = &chat{flat: own}
 		results = typedColumns(chatColumns, chatTypes)
 	case Pairs:
-		w.shape = &pairs{own}
+		w.shape = &pairs{flat: own}
 		results = typedColumns(pairColumns, pairTypes)
 	default:
 		w.shape = &own
@@ -211,7 +211,7 @@ func (w *writer) survey(ctx context.Context, src Source) error {
 		if err != nil {
 			return err
 		}
-		if s != nil {
+		for more := s != nil; more; more = w.more(s) {
 			if err := s.cols.add(rec); err != nil {
 				return s.failed(err)
 			}
@@ -312,15 +312,24 @@ func (w *writer) rows(ctx context.Context, src Source) error {
 			return err
 		}
 		w.count(row, f)
-		if s == nil {
-			continue
-		}
-		if err := s.write(rec); err != nil {
-			return err
+		for more := s != nil; more; more = w.more(s) {
+			if err := s.write(rec); err != nil {
+				return err
+			}
 		}
 	}
 	w.report.Complete = w.report.Pending == 0
 	return nil
+}
+
+// more makes the next record of a row that was written to s, if it has one.
+func (w *writer) more(s *sink) bool {
+	shape, ok := w.shape.(several)
+	if !ok || s == w.errors {
+		return false
+	}
+	w.rec.reset()
+	return shape.next(&w.rec)
 }
 
 func (w *writer) count(row *store.Row, f fate) {

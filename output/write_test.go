@@ -212,11 +212,16 @@ func TestWriteTwice(t *testing.T) {
 	}
 }
 
-// O6, O5: the rows of the two files are the rows of the input, once each and in order.
+// O6, O5: the rows of the two files are the rows of the input, once each and in order. What is written to learn from has a row for each
+// choice: the story has an answer with two.
 func TestRowsInRowsOut(t *testing.T) {
 	for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}, {Format: Parquet}, {Shape: Pairs}} {
 		rep, _ := write(t, story(), opt)
-		if got := rep.Written[0].Rows + rep.Written[1].Rows + rep.Pending + rep.Unfit; got != rep.Rows {
+		want := rep.Rows
+		if opt.Shape == Chat || opt.Shape == Pairs {
+			want++
+		}
+		if got := rep.Written[0].Rows + rep.Written[1].Rows + rep.Pending + rep.Unfit; got != want {
 			t.Errorf("%v: %d rows out, %d in", opt, got, rep.Rows)
 		}
 	}
