@@ -23,7 +23,7 @@ func unguarded(cell string) string {
 	return cell
 }
 
-// plainNumber is what begins with a sign and is no formula.
+// plainNumber is a number as people write it, which is no formula although it may begin with a sign.
 var plainNumber = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
 
 // formula says that the results have such a cell behind an apostrophe: after what a spreadsheet passes over it begins with a sign of

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"text/template"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // stepFunction is called by what is put into every loop.
 const stepFunction = "_step"
 
-// functions are those of a template besides Go's own comparisons, and, or and not. What is worked on comes last, so that
+// functions are those of a template besides Go's own and, or and not. What is worked on comes last, so that
 // it can be piped in. None of them reaches out of the row.
 func (r *rendering) functions() template.FuncMap {
 	return template.FuncMap{
@@ -30,6 +32,12 @@ func (r *rendering) functions() template.FuncMap {
 		"contains":   func(part, v any) (bool, error) { return compare(part, v, strings.Contains) },
 		"startsWith": func(part, v any) (bool, error) { return compare(part, v, strings.HasPrefix) },
 		"number":     number,
+		"eq":         equal,
+		"ne":         func(a, b any) (bool, error) { same, err := equal(a, b); return !same && err == nil, err },
+		"lt":         func(a, b any) (bool, error) { n, err := ordered(a, b); return n < 0 && err == nil, err },
+		"le":         func(a, b any) (bool, error) { n, err := ordered(a, b); return n <= 0 && err == nil, err },
+		"gt":         func(a, b any) (bool, error) { n, err := ordered(a, b); return n > 0 && err == nil, err },
+		"ge":         func(a, b any) (bool, error) { n, err := ordered(a, b); return n >= 0 && err == nil, err },
 		"len":        length,
 		"slice":      cutOut,
 
@@ -261,15 +269,29 @@ func compare(part, v any, by func(s, part string) bool) (bool, error) {
 	return err == nil && by(s, p), err
 }
 
-// number is for comparing: the cells of a CSV file are texts, and Go does not compare 1 with 0.5.
-func number(v any) (float64, error) {
-	s, err := toText(v)
-	if err != nil {
-		return 0, err
+// number is for comparing: the cells of a CSV file are texts.
+func number(v any) (any, error) {
+	if text, is := v.(string); is {
+		if text, is = numeral(text); !is {
+			return nil, errors.New("is no number")
+		}
+		if value := jsontext.Value(text); value.IsValid() {
+			return scalar(value), nil
+		}
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil { // +5 and 007
+			return n, nil
+		}
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, errors.New("is no number")
+		}
+		return f, nil
 	}
-	f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-	if err != nil || !utf8.ValidString(s) {
-		return 0, errors.New("is no number")
+	if err := allTexts([]any{v}); err != nil {
+		return nil, err
 	}
-	return f, nil
+	if _, is := numeral(v); !is {
+		return nil, errors.New("is no number")
+	}
+	return v, nil
 }

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // What a number may have for its exact value to be computed: beyond, it would fill the memory.
@@ -144,13 +142,12 @@ func numeral(v any) (string, bool) {
 		return fmt.Sprint(v), true
 	case float64:
 		text := strconv.FormatFloat(v, 'g', -1, 64)
-		return text, jsontext.Value(strings.Replace(text, "e+", "e", 1)).IsValid()
+		return text, plainNumber.MatchString(text)
 	case digits:
 		return string(v), true
 	case string:
 		text := strings.TrimSpace(v)
-		value := jsontext.Value(text)
-		return text, len(text) <= 2*maxDigits && value.IsValid() && value.Kind() == '0'
+		return text, len(text) <= 2*maxDigits && plainNumber.MatchString(text)
 	}
 	return "", false
 }

@@ -138,6 +138,37 @@ func TestTemplatePrintf(t *testing.T) {
 	}
 }
 
+// Numbers compare with numbers however both are written, and texts with texts.
+func TestTemplateComparisons(t *testing.T) {
+	const row = `{"e":"5.5","five":5.0,"n":12345678901234567890,"m":9007199254740993,"int":5,"text":"b","yes":true,"no":null,"list":[1],"vast":1e999999999,"point":0.1,"cell":" 0.1 ","plus":"+5","zeros":"007"}`
+	for text, want := range map[string]string{
+		`{{if gt (number .e) 5}}more{{end}} {{gt (number .e) 5.5}} {{le 5 (number .e)}}`:                                                       "more false true",
+		`{{eq .five 5}} {{eq .int 5.0}} {{eq (number "5") .five .int}} {{ne .int 5}} {{eq .int 1 5}}`:                                          "true true true false true",
+		`{{lt .m .n}} {{eq .m 9007199254740992}} {{eq .m 9007199254740993}} {{ge .n .m}}`:                                                      "true false true true",
+		`{{eq .point (number .cell)}} {{eq .point 0.1}} {{lt "a" .text}} {{ne .text "b"}}`:                                                     "true true true false",
+		`{{eq .yes true}} {{ne .yes false}} {{eq .no .no}} {{eq .no 5}} {{eq (len .text) 1}} {{number .e}} {{number .five}}`:                   "true true true false true 5.5 5.0",
+		`{{eq (number .plus) 5}} {{eq (number .zeros) 7}} {{json (number .zeros)}} {{printf "%d %.1f" .zeros .plus}} {{eq (number ".5") 0.5}}`: "true true 7 7 5.0 true",
+		`{{gt .e 5}}`:      "--prompt:1: gt .e 5: a text and a number are not compared: number makes a number of a text",
+		`{{eq .int "5"}}`:  "--prompt:1: eq .int \"5\": a text and a number are not compared",
+		`{{lt .no 5}}`:     "lt .no 5: is null",
+		`{{eq .list 1}}`:   "--prompt:1: eq .list 1: only texts are compared with texts",
+		`{{gt .vast 1}}`:   "--prompt:1: gt .vast 1: a number has too many digits",
+		`{{number "inf"}}`: `--prompt:1: number "inf": is no number`,
+	} {
+		good, bad, err := readFile(t, "p.jsonl", []byte(row), templated(t, text))
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", text, err)
+		case len(bad) == 1:
+			if !strings.HasPrefix(bad[0].Error(), "p.jsonl:1: "+want) {
+				t.Errorf("%s\n got %v\nwant %s", text, bad[0], want)
+			}
+		case string(good[0].Body) != `{"model":"m","messages":[{"role":"user","content":`+string(quoted([]byte(want)))+`}]}`:
+			t.Errorf("%s\n got %s\nwant %s", text, good[0].Body, want)
+		}
+	}
+}
+
 // No character of a row is cut in two, or becomes another one.
 func TestTemplateCharacters(t *testing.T) {
 	const row = `{"text":"Löss 😀","half":"a\ud83db","pair":"\ud83d\ude00","own":"\ufffd","in":{"h":"\udc00","x":1},"list":["a","b","c"],"n":1.0}`
