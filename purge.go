@@ -106,7 +106,8 @@ func countsOf(ctx context.Context, st *store.Store) (store.Counts, error) {
 	return v.Counts(ctx)
 }
 
-// filesWithText are the files that were read into this one and written from it, as far as they are still there.
+// filesWithText are the files that were read into this one and written from it, as far as they are still there, and the job files that
+// lent it answers, as far as these have them still.
 func filesWithText(ctx context.Context, st *store.Store) ([]string, error) {
 	paths, err := inputPlaces(ctx, st)
 	if err != nil {
@@ -127,5 +128,25 @@ func filesWithText(ctx context.Context, st *store.Store) ([]string, error) {
 			left = append(left, path)
 		}
 	}
+	lenders, err := st.Lenders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range lenders {
+		if _, err := os.Lstat(path); err == nil && !isPurged(ctx, path) {
+			left = append(left, path)
+		}
+	}
 	return left, nil
+}
+
+// isPurged says that a job file has no text any more; of one that cannot be read it does not.
+func isPurged(ctx context.Context, path string) bool {
+	st, err := store.OpenRead(ctx, path)
+	if err != nil {
+		return false
+	}
+	defer st.Close()
+	var purged *store.PurgedError
+	return errors.As(st.Purged(ctx), &purged) && !purged.Cut
 }

@@ -234,7 +234,7 @@ func TestMigrate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]Backlog{{Model: "n", Jobs: 1, Tokens: 40}}, backlog); diff != "" {
+		if diff := cmp.Diff([]Backlog{{Model: "n", Jobs: 1, Tokens: 40, Longest: 40}}, backlog); diff != "" {
 			t.Error(diff)
 		}
 		if at, err := s.NotBefore(ctx, a); err != nil || at.UnixMilli() != 5000 {

@@ -102,9 +102,9 @@ func TestRetryKeepsBounds(t *testing.T) {
 			changed Changed
 			want    Backlog
 		}{
-			{Changed{Tokens: 70}, Backlog{Tokens: 70}},
-			{Changed{Tokens: 70, MaxTokens: 9}, Backlog{Tokens: 70, Bounded: 1, Most: 9}},
-			{Changed{Tokens: 70, Boundless: true}, Backlog{Tokens: 70, Boundless: 1}},
+			{Changed{Tokens: 70}, Backlog{Longest: 70, Tokens: 70}},
+			{Changed{Tokens: 70, MaxTokens: 9}, Backlog{Longest: 70, Tokens: 70, Bounded: 1, Most: 9}},
+			{Changed{Tokens: 70, Boundless: true}, Backlog{Longest: 70, Tokens: 70, Boundless: 1}},
 		} {
 			s := open(t)
 			mustImport(t, s, "a")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strings"
 )
 
@@ -14,6 +15,7 @@ import (
 type lender struct {
 	schema string // under which it is attached
 	path   string // as its user named it
+	place  string // where that is
 	file   string // the same for every copy of it, and for no other file
 }
 
@@ -26,8 +28,12 @@ func (s *Store) ReuseFrom(ctx context.Context, name string, old *Store) error {
 	if err := old.read.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'salt'").Scan(&salt); err != nil {
 		return old.explain("read", err)
 	}
+	place, err := filepath.Abs(name)
+	if err != nil {
+		return old.explain("read", err)
+	}
 	sum := sha256.Sum256([]byte(salt))
-	l := lender{schema: fmt.Sprintf("old%d", len(s.lenders)), path: name, file: hex.EncodeToString(sum[:16])}
+	l := lender{schema: fmt.Sprintf("old%d", len(s.lenders)), path: name, place: place, file: hex.EncodeToString(sum[:16])}
 	if _, err := s.conn.ExecContext(ctx, "ATTACH ? AS "+l.schema, "file:"+url.PathEscape(old.path)+"?mode=ro"); err != nil {
 		return old.explain("read", err)
 	}
@@ -107,7 +113,7 @@ func (s *Store) reuse(ctx context.Context) ([]Tally, error) {
 	return all, nil
 }
 
-func (l lender) args(n int) []any { return []any{l.file, l.path}[:n] }
+func (l lender) args(n int) []any { return []any{l.file, l.place}[:n] }
 
 // Of each file: which job takes which answer, then the answers, last the jobs.
 var takeAnswers = []struct {
@@ -147,6 +153,24 @@ var takeAnswers = []struct {
 		FROM temp.taken t JOIN old.answers w ON w.job = t.original`, 0},
 	{`UPDATE main.jobs SET state = 'done', attempt = 0, run_after = 0, last = 0
 		WHERE state = 'pending' AND id IN (SELECT job FROM temp.taken)`, 0},
+}
+
+// Lenders are the places of the files that answers were taken over from.
+func (s *Store) Lenders(ctx context.Context) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT DISTINCT path FROM sources ORDER BY 1")
+	if err != nil {
+		return nil, s.explain("read", err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var path string
+		if err := rows.Scan(&path); err != nil {
+			return nil, s.explain("read", err)
+		}
+		all = append(all, path)
+	}
+	return all, rows.Err()
 }
 
 // ReusedTotal counts answers of the input that were taken over.

@@ -148,7 +148,7 @@ CREATE TABLE answers (
 CREATE TABLE sources (
   id       INTEGER PRIMARY KEY,
   file     TEXT NOT NULL,                  -- the same for every copy of it
-  path     TEXT NOT NULL,                  -- as its user named it
+  path     TEXT NOT NULL,                  -- where it was
   endpoint TEXT NOT NULL,
   UNIQUE (file, endpoint)
 ) STRICT;
