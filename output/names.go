@@ -122,9 +122,13 @@ func formatOf(out, ext string) (Format, error) {
 		return CSV, nil
 	case ext == ".parquet":
 		return Parquet, nil
-	case slices.Contains([]string{".bz2", ".xz", ".zip", ".tgz", ".xlsx", ".tsv", ".arrow"}, ext):
+	case slices.Contains([]string{".bz2", ".xz", ".zip", ".tgz", ".xls", ".xlsx", ".ods", ".tsv", ".arrow"}, ext):
 		return "", &RefusedError{Path: out, Problem: "batch does not write " + ext + " files",
 			Hint: "use a name that ends in .jsonl, .csv or .parquet (.gz and .zst compress the first two), or -o - and a pipe"}
+	}
+	if ext == ".json" || ext == ".txt" { // one document, or prose: a line for each prompt is neither
+		return "", &RefusedError{Path: out, Problem: "batch does not write " + ext + " files",
+			Hint: "use a name that ends in .jsonl, .csv or .parquet, or --format jsonl to have lines of JSON under this name"}
 	}
 	return JSONL, nil
 }
