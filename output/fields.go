@@ -126,6 +126,12 @@ func checkNames(ctx context.Context, src Source, opt Options, asked map[string]b
 				questioned.missing = append(questioned.missing, name)
 			}
 		}
+		for _, name := range opt.Where.Ordered() {
+			if asked[name] && (resultTypes[name]&^never == boolType || errorTypes[name]&^never == boolType) {
+				return &RefusedError{Problem: "--where: " + name + " is true or false, and neither less nor more than anything",
+					Hint: "as in --where '" + name + " = true'"}
+			}
+		}
 		for _, word := range opt.Where.Words() {
 			if asked[word] || slices.Contains(extracted, word) {
 				return &RefusedError{Problem: "--where: " + word + " is a column, and stands where a text is expected",

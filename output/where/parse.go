@@ -149,6 +149,15 @@ func (p *parser) comparison() (node, error) {
 	default:
 		return nil, p.wrong("expected a number, a text or null after " + c.op)
 	}
+	if strings.ContainsAny(c.op, "<>") {
+		if c.right.kind == boolean {
+			return nil, p.wrong("true and false are neither less nor more than anything: expected = or != before them")
+		}
+		p.expr.order = add(p.expr.order, c.name)
+		if c.isName {
+			p.expr.order = add(p.expr.order, c.right.s)
+		}
+	}
 	if strings.HasSuffix(c.op, "~") {
 		if c.right.kind == null || c.right.kind == boolean || c.isName {
 			return nil, p.wrong("expected a regular expression after " + c.op)

@@ -13,7 +13,7 @@
 // tighter than both; these words and true, false, null may be written in capitals.
 //
 // Every question has the answer yes or no. != is the opposite of =, and !~ of ~. What is absent is null, which equals null alone, and is
-// neither less nor more than anything. A number and a text that spells one are compared as numbers, exactly; two texts are compared byte
+// neither less nor more than anything; nor are true and false. A number and a text that spells one are compared as numbers, exactly; two texts are compared byte
 // by byte; values of other kinds are never equal. Arrays and objects are the text of their JSON.
 package where
 
@@ -27,6 +27,7 @@ type Expr struct {
 	root  node
 	names []string
 	words []string
+	order []string
 	text  string
 }
 
@@ -38,6 +39,9 @@ func (e *Expr) Names() []string { return e.names }
 
 // Words are the bare words that were taken for texts. One that is also a name is perhaps not what its author meant.
 func (e *Expr) Words() []string { return e.words }
+
+// Ordered are the names that are asked for being less or more than something.
+func (e *Expr) Ordered() []string { return e.order }
 
 // Holds answers the question for one row. value gives the JSON value of a name, nil where the row has none.
 func (e *Expr) Holds(value func(name string) []byte) bool { return e.root.holds(value) }

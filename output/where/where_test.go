@@ -62,7 +62,6 @@ func TestHolds(t *testing.T) {
 		`passed = true`:                                true,
 		`passed = TRUE and passed != False`:            true,
 		`passed = "true"`:                              false,
-		`passed > false`:                               false,
 		`content ~ "(?i)^sorry"`:                       true,
 		`content ~ "I can’t"`:                          true,
 		`content ~ "\.$"`:                              true,
@@ -104,6 +103,9 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if e, err := Parse("a < 3 or not b >= `c` and a != d"); err != nil || !slices.Equal(e.Ordered(), []string{"a", "b", "c"}) {
+		t.Errorf("%v %v", e, err)
+	}
 	if !slices.Equal(e.Names(), []string{"a", "c", "d e", "f"}) || !slices.Equal(e.Words(), []string{"b"}) {
 		t.Errorf("%q %q", e.Names(), e.Words())
 	}
@@ -129,6 +131,7 @@ func TestWrong(t *testing.T) {
 		"a ~ `b`":                `expected a regular expression after ~, got "b" at character 5`,
 		`a = b; c`:               `unexpected ";" at character 6`,
 		`a = b && c = d`:         `unexpected "&" at character 7`,
+		`a > TRUE`:               `true and false are neither less nor more than anything: expected = or != before them, got "TRUE" at character 5`,
 		`a in (b)`:               `expected = != < <= > >= ~ or !~ after a, got "in" at character 3`,
 		strings.Repeat("(", 200): `more than 100 levels, got "(" at character 102`,
 	} {
