@@ -243,7 +243,7 @@ func (imp *importer) load(ctx context.Context, names []string, table *store.Impo
 		if where == "-" {
 			where = "standard input"
 		}
-		return usage(fmt.Errorf("no prompts in %s", printable(where)), `a line is {"prompt": "..."} or {"messages": [...]}`)
+		return usage(fmt.Errorf("no prompts in %s", printable(where)), "%s", imp.stats[0].RowHint)
 	}
 	if !imp.shaped {
 		imp.settings[settingShape] = string(output.Flat)

@@ -98,6 +98,7 @@ func (r *Reader) open() error {
 			return &FileError{Problem: "the file is " + what + ", not UTF-8 text", Hint: hint}
 		}
 	}
+	r.rowHint = rowHint(format)
 	switch format {
 	case JSON:
 		r.rows, r.unit = newJSONRows(src, r.maxLine, &r.at), "row"
@@ -117,6 +118,20 @@ func (r *Reader) open() error {
 		src.close()
 	}
 	return err
+}
+
+func rowHint(f Format) string {
+	switch f {
+	case JSON:
+		return oneElement
+	case CSV:
+		return "the first row of a table names its columns, and each row after it is a prompt"
+	case Text:
+		return "a line is a prompt, or with --separator what stands between two of them"
+	case Parquet:
+		return "each row of the table is a prompt"
+	}
+	return `a line is {"prompt": "..."} or {"messages": [...]}`
 }
 
 // place is where the row given last stands.

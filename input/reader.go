@@ -58,6 +58,8 @@ type Reader struct {
 	at   place
 	end  error // what reading ended with
 
+	rowHint string // of the format
+
 	line  line    // the one being read; its slices are used again for the next
 	dec   decoder // of the line
 	body  []byte  // the request of the line, under construction

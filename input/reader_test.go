@@ -211,6 +211,7 @@ func TestStats(t *testing.T) {
 		Lines: 5, NonBlank: 4, Prompts: 3, Bad: 1,
 		FillIns: []FillIn{{"model", 2}, {"temperature", 2}, {"user", 3}, {"system", 2}},
 		Carried: []string{"label", "topic", "key"},
+		RowHint: rowHint(JSONL),
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got)\n%s", d)

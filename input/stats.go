@@ -30,6 +30,8 @@ type Stats struct {
 	AllBatch bool
 	// Trimmed is the number of conversations that lost turns, TrimmedTurns that of the turns.
 	Trimmed, TrimmedTurns int
+	// RowHint says what a row of such a file looks like, for whoever has a file without one.
+	RowHint string
 }
 
 // FillIn says for how many prompts a fill-in is used.
@@ -45,6 +47,7 @@ func (r *Reader) Stats() Stats {
 		Carried: slices.Clone(r.carried), MoreCarried: r.moreCarried,
 		AllBatch: r.prompts > 0 && r.batch == r.prompts,
 		Trimmed:  r.trimmed, TrimmedTurns: r.turns,
+		RowHint: r.rowHint,
 	}
 	for i, f := range r.fill.fields {
 		s.FillIns = append(s.FillIns, FillIn{f.Name, r.fill.used[i]})
