@@ -228,7 +228,7 @@ func TestGuardedCells(t *testing.T) {
 	const header = "content,finish_reason,usage_source,latency_ms,'=own\n"
 	cells := map[string]string{
 		"'- item": "- item", "'=1+1": "=1+1", "'@x": "@x", "'+a": "+a", "\"'\ta\"": "\ta", "' \u00a0=x": " \u00a0=x", "'\uff1dx": "\uff1dx",
-		"'-1.5e3x": "-1.5e3x", "'-1": "'-1", "'tis": "'tis", "'": "'", "''=x": "''=x", "-1": "-1", "'- ": "- ",
+		"'-1.5e3x": "-1.5e3x", "'-1": "'-1", "'tis": "'tis", "'": "'", "''=x": "'=x", "-1": "-1", "'- ": "- ",
 	}
 	for cell, want := range cells {
 		opt := templated(t, `{{.content}}|{{index . "=own"}}`)

@@ -17,7 +17,7 @@ func isResultHeader(header []string) bool {
 
 // unguarded takes off a cell of our results the apostrophe that keeps a spreadsheet from running it: it is no part of the text.
 func unguarded(cell string) string {
-	if len(cell) > 1 && cell[0] == '\'' && formula(cell[1:]) {
+	if rest := strings.TrimLeft(cell, "'"); len(rest) < len(cell) && rest != "" && formula(rest) {
 		return cell[1:]
 	}
 	return cell

@@ -83,7 +83,7 @@ func (e *csvEncoder) end(col, start int) {
 		if bytes.IndexByte(e.text[start:], 0) >= 0 {
 			e.text = append(e.text[:start], bytes.ReplaceAll(e.text[start:], []byte{0}, []byte("\uFFFD"))...)
 		}
-		if formula(e.text[start:]) {
+		if formula(bytes.TrimLeft(e.text[start:], "'")) { // behind apostrophes of its own too, so that a reader may take one off
 			e.text = append(e.text, 0)
 			copy(e.text[start+1:], e.text[start:])
 			e.text[start] = '\''
