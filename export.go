@@ -302,6 +302,8 @@ func sayReport(t *terminal, rep output.Report) {
 		}
 		t.say("", nil, "%s", text)
 		sayCost(t, rep)
+	} else if wasted := rep.Cost.Wasted; wasted.Money > 0 || !wasted.Known() { // calls without an answer can have been charged for
+		sayCost(t, rep)
 	}
 	for _, reason := range []string{"length", "content_filter"} {
 		if n := rep.Finish[reason]; n > 0 {

@@ -195,6 +195,12 @@ func (d *drain) enough(ctx context.Context) (flagValue, error) {
 		completion := left.Most
 		if price != nil {
 			completion += (left.Jobs - left.Bounded) * price.Largest
+		}
+		if d.cfg.pool.Check != nil || d.fills["json-schema"] != "" { // each try of an answer that does not fit is paid
+			tries := int64(1 + d.cfg.pool.MaxInvalid)
+			prompt, completion = prompt*tries, completion*tries
+		}
+		if price != nil {
 			b.Cost = b.Cost.Plus(price.Worst(prompt, completion))
 		}
 		b.Tokens += prompt + completion
