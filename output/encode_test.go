@@ -134,7 +134,7 @@ func TestCSVRoundTrip(t *testing.T) {
 				want := says(literal)
 				if !raw {
 					want = strings.ReplaceAll(want, "\x00", "\uFFFD")
-					if formula([]byte(want)) {
+					if formula([]byte(strings.TrimLeft(want, "'"))) {
 						want = "'" + want
 					}
 				}
