@@ -99,24 +99,11 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 		if err := s.writeSettings(ctx, opt.Settings); err != nil {
 			return err
 		}
-		if done.Reused, err = s.reuse(ctx); err != nil {
-			return err
-		}
-		if done.Counts, err = readCounts(ctx, s.conn); err != nil {
-			return err
-		}
-		if done.Backlog, err = readBacklog(ctx, s.conn, unanswered); err != nil {
-			return err
-		}
-		if opt.Check != nil {
-			if callers = opt.Check(done); callers != nil {
-				return callers
-			}
-		}
-		if opt.DryRun {
+		callers, err = s.conclude(ctx, &done, opt.Check)
+		if err == nil && opt.DryRun {
 			return errUndo
 		}
-		return nil
+		return err
 	})
 	switch {
 	case err == nil, errors.Is(err, errUndo):
@@ -125,6 +112,21 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 		return Imported{}, callers
 	}
 	return Imported{}, s.explain("import into", err)
+}
+
+// conclude ends what changes jobs: it takes over answers, reads where the jobs stand, and asks check, whose error is returned apart too.
+func (s *Store) conclude(ctx context.Context, done *Imported, check func(Imported) error) (callers, err error) {
+	if done.Reused, err = s.reuse(ctx); err != nil {
+		return nil, err
+	}
+	if done.Counts, err = readCounts(ctx, s.conn); err != nil {
+		return nil, err
+	}
+	if done.Backlog, err = readBacklog(ctx, s.conn, unanswered); err != nil || check == nil {
+		return nil, err
+	}
+	callers = check(*done)
+	return callers, callers
 }
 
 // Importer takes the lines of an import in input order.

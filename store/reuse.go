@@ -65,24 +65,11 @@ func (s *Store) Reuse(ctx context.Context, opt ReuseOptions) (Imported, error) {
 	err := s.transact(ctx, func() error {
 		ctx := context.WithoutCancel(ctx)
 		var err error
-		if done.Reused, err = s.reuse(ctx); err != nil {
-			return err
-		}
-		if done.Counts, err = readCounts(ctx, s.conn); err != nil {
-			return err
-		}
-		if done.Backlog, err = readBacklog(ctx, s.conn, "state = 'pending'"); err != nil {
-			return err
-		}
-		if opt.Check != nil {
-			if callers = opt.Check(done); callers != nil {
-				return callers
-			}
-		}
-		if opt.DryRun {
+		callers, err = s.conclude(ctx, &done, opt.Check)
+		if err == nil && opt.DryRun {
 			return errUndo
 		}
-		return nil
+		return err
 	})
 	switch {
 	case err == nil, errors.Is(err, errUndo):
