@@ -40,7 +40,7 @@ func (e *estimate) notes() []note {
 		add("sample", "%s", e.sampleText(s))
 	}
 	if (e.counts.Done > 0 || e.spent.Money > 0 || e.lost > 0) && !e.free() {
-		text := amount(e.spent) + possibly(e.possibly)
+		text := e.spent.Dollars() + possibly(e.possibly)
 		if counted := e.money.cost.Estimated.Plus(e.money.cost.GoneEstimated); counted.Money > 0 {
 			text += ", estimated where the API reported no usage"
 		}
@@ -105,7 +105,7 @@ func (e *estimate) sampleText(s *sampled) string {
 		text += fmt.Sprintf(", %s failed", count(s.Failed))
 	}
 	if !e.free() {
-		text += ", cost " + amount(s.cost)
+		text += ", cost " + s.cost.Dollars()
 		if s.counted {
 			text += " (estimated)"
 		}

@@ -277,12 +277,12 @@ func sayCost(t *terminal, rep output.Report) {
 	if billed.Money == 0 && !billed.Known() {
 		return
 	}
-	text := "cost " + amount(billed)
+	text := "cost " + billed.Dollars()
 	if beside := c.Wasted.Plus(c.Gone); beside.Money > 0 {
-		text += fmt.Sprintf(", %s of it for attempts and answers that are not in the results", amount(beside))
+		text += fmt.Sprintf(", %s of it for attempts and answers that are not in the results", beside.Dollars())
 	}
 	if c.Estimated.Money > 0 {
-		text += fmt.Sprintf(", and about %s that was not reported", amount(c.Estimated))
+		text += fmt.Sprintf(", and about %s that was not reported", c.Estimated.Dollars())
 	}
 	switch lost := c.Lost; {
 	case lost.Money > 0 && lost.Known():

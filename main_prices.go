@@ -227,14 +227,3 @@ func exactly(a output.Amount) *tokens.Money {
 	}
 	return &a.Money
 }
-
-// amount is a cost for people: a part that is not known is said.
-func amount(a output.Amount) string {
-	switch {
-	case a.Known():
-		return a.Money.Dollars()
-	case a.Money == 0:
-		return "unknown"
-	}
-	return "at least " + a.Money.Dollars()
-}

@@ -89,7 +89,7 @@ func (p *progress) draw() {
 		{tokensFirst, count(s.PromptTokens+s.AnswerTokens) + " tokens"}}
 	spent, end := p.cost(s)
 	if p.priced {
-		say = append(say, part{costFirst, amount(spent)})
+		say = append(say, part{costFirst, spent.Dollars()})
 		if end > 0 {
 			say = append(say, part{costFirst, "in the end about " + end.Dollars()})
 		}

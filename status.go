@@ -273,12 +273,12 @@ func (s status) print(w io.Writer) error {
 func (s status) printCost(w io.Writer) {
 	row := func(name string, a output.Amount) {
 		if a.Money > 0 || !a.Known() {
-			fmt.Fprintf(w, "%s\t%s\n", name, amount(a))
+			fmt.Fprintf(w, "%s\t%s\n", name, a.Dollars())
 		}
 	}
 	estimated := s.cost.Estimated.Plus(s.cost.GoneEstimated)
 	if all := s.cost.Billed().Plus(estimated).Plus(s.cost.Lost).Plus(s.cost.Open); all.Money > 0 || !all.Known() {
-		fmt.Fprintf(w, "cost so far\t%s\n", amount(s.cost.Billed()))
+		fmt.Fprintf(w, "cost so far\t%s\n", s.cost.Billed().Dollars())
 	}
 	row("  beside it, not reported, about", estimated)
 	row("  beside it, possibly spent, at most", s.cost.Lost)
