@@ -117,7 +117,7 @@ func (c *command) compareVerb(ctx *cli.Context) error {
 		}
 		defer files[i].Close()
 	}
-	interrupts := watchSignals(ctx.Context) // a file in the making must not stay behind
+	interrupts := c.watchSignals(ctx.Context) // a file in the making must not stay behind
 	defer interrupts.stop()
 	return interrupts.explain(c.compare(interrupts.ctx, cfg, files))
 }

@@ -103,7 +103,7 @@ func (c *command) estimateVerb(ctx *cli.Context) error {
 	if cfg.exact && len(cfg.inputs) == 0 {
 		return usage(errors.New("--exact needs the input to count"), "name the prompt file too, with --db %s", shellQuote(cfg.db))
 	}
-	e.drain = drain{command: c, cfg: cfg, interrupts: watchSignals(ctx.Context)}
+	e.drain = drain{command: c, cfg: cfg, interrupts: c.watchSignals(ctx.Context)}
 	defer e.interrupts.stop()
 	return e.interrupts.explain(e.do(e.interrupts.ctx))
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -55,21 +56,30 @@ func tuneMemory() {
 
 // run is the whole command: what it says goes to stderr, results to stdout.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	t := newTerminal(stderr)
-	app := newApp(&command{args: args, stdin: stdin, stdout: stdout, term: t})
-	args, err := flagsFirst(app, args)
-	if err == nil {
-		err = app.RunContext(context.Background(), args)
-	}
-	return t.report(err)
+	c := command{args: args, stdin: stdin, stdout: stdout, term: newTerminal(stderr)}
+	return c.run()
 }
 
 // command is what every verb works with.
 type command struct {
-	args   []string // as the user wrote them
-	stdin  io.Reader
-	stdout io.Writer
-	term   *terminal
+	args    []string // as the user wrote them
+	stdin   io.Reader
+	stdout  io.Writer
+	term    *terminal
+	network dialer           // nil: TCP
+	signals <-chan os.Signal // nil: those that the system sends
+}
+
+// dialer is a network.
+type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func (c *command) run() int {
+	app := newApp(c)
+	args, err := flagsFirst(app, c.args)
+	if err == nil {
+		err = app.RunContext(context.Background(), args)
+	}
+	return c.term.report(err)
 }
 
 func newApp(c *command) *cli.App {

@@ -83,7 +83,7 @@ func (c *command) reportVerb(ctx *cli.Context) error {
 		return err
 	}
 	defer st.Close()
-	interrupts := watchSignals(ctx.Context) // a file in the making must not stay behind
+	interrupts := c.watchSignals(ctx.Context) // a file in the making must not stay behind
 	defer interrupts.stop()
 	doc, err := readReport(interrupts.ctx, st, name, cfg.prices)
 	if err != nil {

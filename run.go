@@ -129,7 +129,7 @@ func (c *command) runVerb(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	d := drain{command: c, cfg: cfg, interrupts: watchSignals(ctx.Context)}
+	d := drain{command: c, cfg: cfg, interrupts: c.watchSignals(ctx.Context)}
 	defer d.interrupts.stop()
 	return d.interrupts.explain(d.do(d.interrupts.ctx))
 }

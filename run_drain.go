@@ -141,6 +141,7 @@ func (d *drain) drain(ctx context.Context) (runner.Summary, error) {
 		defer practice.close()
 		opt.BaseURL = practice.baseURL
 	}
+	opt.DialContext = d.network
 	opt.Timeout, opt.MaxResponse, opt.MaxConns, opt.UserAgent = d.cfg.timeout, d.cfg.maxBytes, d.cfg.pool.Concurrency, "batch/"+version()
 	client, err := chat.New(opt)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 type interrupts struct {
 	ctx    context.Context // ends when the command is to leave at once
 	cancel context.CancelFunc
-	ch     chan os.Signal
+	ch     chan os.Signal // from the system
 	ended  chan struct{}
 
 	mu     sync.Mutex
@@ -23,18 +23,28 @@ type interrupts struct {
 	again  bool
 }
 
-func watchSignals(ctx context.Context) *interrupts {
+func (c *command) watchSignals(ctx context.Context) *interrupts {
 	i := &interrupts{ch: make(chan os.Signal, 4), ended: make(chan struct{})}
 	i.ctx, i.cancel = context.WithCancel(ctx)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) { // nohup, or a shell's background job, has said that it shall not matter
-			signal.Notify(i.ch, sig)
+	if c.signals == nil {
+		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+			if !signal.Ignored(sig) { // nohup, or a shell's background job, has said that it shall not matter
+				signal.Notify(i.ch, sig)
+			}
 		}
 	}
 	go func() {
 		defer close(i.ended)
-		for sig := range i.ch {
-			i.take(sig)
+		for {
+			select {
+			case sig := <-c.signals:
+				i.take(sig)
+			case sig, open := <-i.ch:
+				if !open {
+					return
+				}
+				i.take(sig)
+			}
 		}
 	}()
 	return i

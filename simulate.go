@@ -84,7 +84,7 @@ func (c *command) simulateVerb(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	interrupts := watchSignals(ctx.Context)
+	interrupts := c.watchSignals(ctx.Context)
 	defer interrupts.stop()
 	c.term.say("listening", event{"base_url": practice.baseURL}, "the practice server listens at %s; Ctrl-C ends it", practice.baseURL)
 	select {

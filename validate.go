@@ -60,7 +60,7 @@ func (c *command) validateVerb(ctx *cli.Context) error {
 		return &store.Failure{Op: "make a temporary folder", Err: err}
 	}
 	defer os.RemoveAll(dir)
-	interrupts := watchSignals(ctx.Context) // the folder holds a copy of the prompts: it must not stay behind
+	interrupts := c.watchSignals(ctx.Context) // the folder holds a copy of the prompts: it must not stay behind
 	defer interrupts.stop()
 	st, err := store.Open(interrupts.ctx, filepath.Join(dir, "validate"+jobSuffix), true)
 	if err != nil {

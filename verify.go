@@ -60,7 +60,7 @@ func (c *command) verifyVerb(ctx *cli.Context) error {
 		return err
 	}
 	defer st.Close()
-	interrupts := watchSignals(ctx.Context) // the copies that are compared must not stay behind
+	interrupts := c.watchSignals(ctx.Context) // the copies that are compared must not stay behind
 	defer interrupts.stop()
 	doc, err := c.verify(interrupts.ctx, st, name)
 	if err != nil {
