@@ -163,7 +163,7 @@ var usageBodies = []struct {
 		qwen, 100*0.4*usd + 10*1.2*usd},
 }
 
-func TestUsageIsPricedRight(t *testing.T) {
+func TestQ6_UsageIsPricedRight(t *testing.T) {
 	usage := ""
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, `{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},`+

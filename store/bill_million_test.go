@@ -121,7 +121,7 @@ func makeMillion(t testing.TB, path string, n int64, prices []Price) {
 	}
 }
 
-func TestBillsOfAMillion(t *testing.T) {
+func TestQ8_BillsOfAMillion(t *testing.T) {
 	n := int64(million)
 	if testing.Short() {
 		n = 10_000

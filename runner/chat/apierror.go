@@ -19,6 +19,7 @@ type apiError struct {
 func findError(object []byte, status int) *apiError {
 	var e, top apiError
 	var found, isError bool
+	var title string
 	for name, value := range eachMember(object) {
 		switch string(name) {
 		case "error":
@@ -31,6 +32,8 @@ func findError(object []byte, status int) *apiError {
 			top.code = scalar(value)
 		case "message", "msg":
 			top.message = textOf(value)
+		case "title": // RFC 9457; Cloudflare's own errors have nothing else
+			title = textOf(value)
 		case "detail":
 			if detail := readDetail(value); detail.message != "" { // FastAPI
 				top.message = detail.message
@@ -53,6 +56,7 @@ func findError(object []byte, status int) *apiError {
 		top.api = true
 		return &top
 	case status >= 400 && top != apiError{}:
+		top.message = first(top.message, title)
 		return &top
 	}
 	return nil

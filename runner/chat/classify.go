@@ -154,11 +154,11 @@ func reusedKey(status int, e *apiError) bool {
 	default:
 		return false
 	}
-	all := strings.ToLower(e.typ + " " + e.code + " " + e.message)
+	all := apart.Replace(strings.ToLower(e.typ + " " + e.code + " " + e.message))
 	if !strings.Contains(all, "idempoten") {
 		return false
 	}
-	for _, running := range []string{"in_use", "in use", "in progress", "in_progress", "being processed", "concurrent"} {
+	for _, running := range []string{"in use", "in progress", "in flight", "being processed", "still processing", "still running", "concurrent"} {
 		if strings.Contains(all, running) {
 			return false
 		}
@@ -170,6 +170,9 @@ func reusedKey(status int, e *apiError) bool {
 	}
 	return false
 }
+
+// apart makes in_progress and in-progress of one spelling with in progress.
+var apart = strings.NewReplacer("_", " ", "-", " ")
 
 // wrongPath recognises an API that knows no such path: its 404 is about the base URL, not about a model.
 func wrongPath(status int, message string) bool {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestWhatCountsAsACompletion(t *testing.T) {
+func TestH2_H3_H14_H20_WhatCountsAsACompletion(t *testing.T) {
 	choice := func(message string) string { return `{"choices":[{"message":` + message + `}]}` }
 	for _, row := range []struct {
 		body string
@@ -63,7 +63,7 @@ func TestWhatCountsAsACompletion(t *testing.T) {
 	}
 }
 
-func TestUsageIsReportedOrUnknown(t *testing.T) {
+func TestH19_UsageIsReportedOrUnknown(t *testing.T) {
 	for usage, want := range map[string]Usage{
 		`{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}`:                               {Known: true, Prompt: 1, Completion: 2, Total: 3},
 		`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`:                               {Known: true, Prompt: 0, Completion: 0, Total: 0},
@@ -98,7 +98,7 @@ func TestUsageIsReportedOrUnknown(t *testing.T) {
 	}
 }
 
-func TestUsageOfFailuresIsPickedUp(t *testing.T) {
+func TestQ9_UsageOfFailuresIsPickedUp(t *testing.T) {
 	want := Usage{Known: true, Prompt: 5, Completion: 0, Total: 5}
 	usage := `"usage":{"prompt_tokens":5,"completion_tokens":0,"total_tokens":5}`
 	for _, r := range []Result{

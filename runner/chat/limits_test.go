@@ -13,8 +13,8 @@ var noon = time.Date(2026, 6, 11, 12, 0, 0, 0, time.UTC)
 
 const serverDate = "Thu, 11 Jun 2026 12:01:30 GMT"
 
-// L5: every form of a reset, right to the second, by the server's own clock.
-func TestResetForms(t *testing.T) {
+// Every form of a reset, right to the second, by the server's own clock.
+func TestL5_ResetForms(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"12": 12 * time.Second, "0": 0, "1.5": 1500 * time.Millisecond, " 30 ": 30 * time.Second, "59.0000000001": 59*time.Second + 1,
 		"6m0s": 6 * time.Minute, "20ms": 20 * time.Millisecond, "23h47m36.648s": 23*time.Hour + 47*time.Minute + 36648*time.Millisecond,
@@ -113,8 +113,8 @@ func limit(limit, remaining int64, reset time.Duration) Limit {
 	return Limit{Limit: limit, HasLimit: true, Remaining: remaining, HasRemaining: true, Reset: noon.Add(reset), HasReset: true}
 }
 
-// L2: whatever Retry-After says, the wait is never negative and never shorter than asked.
-func TestRetryAfter(t *testing.T) {
+// Whatever Retry-After says, the wait is never negative and never shorter than asked.
+func TestL2_RetryAfter(t *testing.T) {
 	for _, row := range []struct {
 		header []string
 		want   time.Duration // -1 for unknown

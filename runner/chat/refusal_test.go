@@ -125,8 +125,8 @@ func TestResetAndCut(t *testing.T) {
 	}
 }
 
-// H4: a body that is cut at any byte is no answer, with a length, in chunks or with neither.
-func TestBodyCutAtEveryByte(t *testing.T) {
+// A body that is cut at any byte is no answer, with a length, in chunks or with neither.
+func TestH4_BodyCutAtEveryByte(t *testing.T) {
 	var head, body string
 	client, _ := raw(t, func(_ int64, conn *net.TCPConn, _ func() bool) {
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\n"+head+"\r\n"+body)
@@ -151,7 +151,7 @@ func TestBodyCutAtEveryByte(t *testing.T) {
 	}
 }
 
-func TestUpgradeIsNoAnswer(t *testing.T) {
+func TestH21_UpgradeIsNoAnswer(t *testing.T) {
 	client, _ := raw(t, func(_ int64, conn *net.TCPConn, next func() bool) {
 		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 		next() // says no more until the client leaves
@@ -222,7 +222,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestContentEncodings(t *testing.T) {
+func TestH16_ContentEncodings(t *testing.T) {
 	zip := func(s string) string {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
@@ -253,7 +253,7 @@ func TestContentEncodings(t *testing.T) {
 	}
 }
 
-func TestResponseLimit(t *testing.T) {
+func TestH17_ResponseLimit(t *testing.T) {
 	limit := func(n int64) func(*Options) { return func(o *Options) { o.MaxResponse = n } }
 	size := int64(len(completion))
 	if r := do(serve(t, answer(200, completion), limit(size)), request); r.Class != Done {

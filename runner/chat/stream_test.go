@@ -119,7 +119,7 @@ func TestStreamAssembly(t *testing.T) {
 	}
 }
 
-func TestStreamLineForms(t *testing.T) {
+func TestE8_StreamLineForms(t *testing.T) {
 	lines := ": ping\n\nretry: 10\nid: 1\nevent: message\ndata:{\"choices\":[{\"delta\":{\"content\":\"a\"},\n" +
 		"data: \"finish_reason\":\"stop\"}]}\n\nevent: ping\ndata: {}\n\ndata:\n\ndata: 7\n\ndata: [DONE]\n\n"
 	for name, body := range map[string]string{
@@ -137,7 +137,7 @@ func TestStreamLineForms(t *testing.T) {
 	}
 }
 
-func TestWhatTheServerSendsOutranksWhatWasAsked(t *testing.T) {
+func TestE9_H22_WhatTheServerSendsOutranksWhatWasAsked(t *testing.T) {
 	for _, contentType := range []string{"application/json", "text/event-stream", "text/html", ""} {
 		if r := do(serve(t, answer(200, completion, "Content-Type", contentType)), streamRequest); r.Class != Done || r.Assembled {
 			t.Errorf("JSON as %q: %+v", contentType, r)
@@ -148,7 +148,7 @@ func TestWhatTheServerSendsOutranksWhatWasAsked(t *testing.T) {
 	}
 }
 
-func TestStreamErrors(t *testing.T) {
+func TestE3_E4_StreamErrors(t *testing.T) {
 	begun := chunk(`{"content":"Par"}`, "null")
 	for body, want := range map[string]Result{
 		`data: {"error":{"message":"slow","type":"rate_limit_error"}}` + "\n\n":                                                           {Class: NotProcessed, Reason: RateLimited, Type: "rate_limit_error", Message: "slow"},
@@ -190,8 +190,8 @@ func TestStreamErrors(t *testing.T) {
 	}
 }
 
-// E1: a stream that is cut at any byte is Unknown until its finish reason has come, and Done from then on.
-func TestStreamCutAtEveryByte(t *testing.T) {
+// A stream that is cut at any byte is Unknown until its finish reason has come, and Done from then on.
+func TestE1_E2_E3_StreamCutAtEveryByte(t *testing.T) {
 	finished := strings.Index(helloStream, `"stop"}]}`) + len(`"stop"}]}`)
 	var body string
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -217,8 +217,8 @@ func TestStreamCutAtEveryByte(t *testing.T) {
 	}
 }
 
-// TestStreamUsageIsFinalOrUnknown: servers that count in every chunk have not counted all before the end.
-func TestStreamUsageIsFinalOrUnknown(t *testing.T) {
+// Servers that count in every chunk have not counted all before the end.
+func TestE6_StreamUsageIsFinalOrUnknown(t *testing.T) {
 	counted := func(choices string, n int) string {
 		return fmt.Sprintf(`data: {"id":"c-1","choices":[%s],"usage":{"prompt_tokens":25,"completion_tokens":%d,"total_tokens":%d}}`+"\n\n", choices, n, 25+n)
 	}
@@ -309,8 +309,8 @@ func TestStreamOfTooManyParts(t *testing.T) {
 	}
 }
 
-// E5: an answer does not wait for a server that leaves the stream open after [DONE], nor does Close for ever.
-func TestStreamLeftOpenAfterDone(t *testing.T) {
+// An answer does not wait for a server that leaves the stream open after [DONE], nor does Close for ever.
+func TestE5_StreamLeftOpenAfterDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := make(chan time.Time, 1)
 		client := piped(t, func(w http.ResponseWriter, r *http.Request) {

@@ -2,7 +2,7 @@ package chat
 
 import "testing"
 
-func TestPartsOfUsage(t *testing.T) {
+func TestQ6_PartsOfUsage(t *testing.T) {
 	known := func(u Usage) Usage { // of 100 prompt and 20 completion tokens, and 10 that only the total has
 		u.Known, u.Prompt, u.Completion, u.Total = true, 100, 20, 130
 		return u

@@ -9,7 +9,7 @@ import (
 )
 
 // What stands here was read in the source's JSON by eye, in dollars for a million tokens.
-func TestBuiltinPrices(t *testing.T) {
+func TestQ7_BuiltinPrices(t *testing.T) {
 	type dollars struct{ above, input, output, cached, written float64 }
 	for name, want := range map[string]struct {
 		largest int64
@@ -58,7 +58,7 @@ func TestBuiltinPrices(t *testing.T) {
 	}
 }
 
-func TestBuiltinKnowsWhatItDoesNotKnow(t *testing.T) {
+func TestQ7_BuiltinKnowsWhatItDoesNotKnow(t *testing.T) {
 	for _, name := range []string{
 		"openai ft:gpt-4o-mini-2024-07-18:me::1", "openai FT:gpt-4-0613:me", "openai gpt-9", "openai ", "openai gpt-4o-my-copy",
 		"nobody gpt-4o", " gpt-4o", "groq gpt-4o",
@@ -99,7 +99,7 @@ func TestLargest(t *testing.T) {
 }
 
 // An entry that another one hides would never be used, or give the other's price.
-func TestEveryModelIsFoundByItsNames(t *testing.T) {
+func TestQ7_EveryModelIsFoundByItsNames(t *testing.T) {
 	known := 0
 	for _, p := range builtin().Providers {
 		for i := range p.Models {

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestMoneyIsExact(t *testing.T) {
+func TestQ8_MoneyIsExact(t *testing.T) {
 	for m, want := range map[Money][2]string{
 		0:                          {"0", "$0.00"},
 		1:                          {"0.000000000001", "$0.000000000001"},

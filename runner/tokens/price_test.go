@@ -54,7 +54,7 @@ var someRates = rapid.Custom(func(t *rapid.T) Rates {
 	return Rates{0, rate("input"), rate("output"), rate("cached"), rate("written"), rate("thought")}
 })
 
-func TestTheCostOfASumIsTheSumOfTheCosts(t *testing.T) {
+func TestQ8_TheCostOfASumIsTheSumOfTheCosts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := someRates.Draw(t, "rates")
 		var sum Usage
@@ -90,7 +90,7 @@ func TestNoCallCostsMoreThanItsWorst(t *testing.T) {
 	})
 }
 
-func TestEveryTokenIsChargedOnce(t *testing.T) {
+func TestQ6_EveryTokenIsChargedOnce(t *testing.T) {
 	r := Rates{Input: 3, Output: 15, Cached: 1, CacheWrite: 4, Reasoning: 20}
 	for u, want := range map[Usage]Money{
 		{Prompt: 100, Completion: 10, Total: 110}:                             100*3 + 10*15,
@@ -120,7 +120,7 @@ func TestATierIsForTheWholeCall(t *testing.T) {
 	}
 }
 
-func TestUnknownIsNotZero(t *testing.T) {
+func TestQ7_UnknownIsNotZero(t *testing.T) {
 	free := &Price{Rates: []Rates{{}}}
 	if cost, known := free.Cost(Usage{Known: true, Prompt: 5, Total: 5}); cost != 0 || !known {
 		t.Error("a price of 0 is known")
