@@ -16,7 +16,7 @@ import (
 // terminal is the voice of batch: everything it says to people, or with --json to programs, goes through here.
 //
 // The rules: speech goes to stderr and results to stdout; an error is said once, as "batch: error: ...", in lower case and without
-// a full stop, and "batch: hint: ..." says what to do; text from outside is made printable first.
+// a full stop, and "batch: hint: ..." says what to do; whatever is said is one line, made printable first.
 type terminal struct {
 	w     io.Writer
 	tty   bool
@@ -67,10 +67,10 @@ func (t *terminal) write(name string, e event, text string) {
 			line[k] = v
 		}
 		b, _ := json.Marshal(line) // of plain values only
-		text = string(b)
+		text = string(output.PrintableJSON(b))
 	}
 	t.hide()
-	fmt.Fprintln(t.w, text) // nobody to tell when this fails
+	fmt.Fprintln(t.w, printable(text)) // nobody to tell when this fails
 }
 
 // setHide says how to take the progress bar away.
@@ -104,9 +104,6 @@ func (t *terminal) report(err error) int {
 		return p.code
 	}
 	said := strings.Split(underHere(p.Error()), "\n")
-	for i := range said {
-		said[i] = printable(said[i])
-	}
 	if t.json {
 		t.write("error", event{"error": strings.Join(said, "\n"), "hint": p.hint, "exit": p.code}, "")
 		return p.code
@@ -115,7 +112,7 @@ func (t *terminal) report(err error) int {
 		t.write("", nil, "batch: error: "+line)
 	}
 	if p.hint != "" {
-		t.write("", nil, "batch: hint: "+printable(p.hint))
+		t.write("", nil, "batch: hint: "+p.hint)
 	}
 	return p.code
 }
@@ -140,8 +137,11 @@ var (
 	printable = output.Printable
 )
 
-// shellQuote writes a word so that a shell reads it as one.
+// shellQuote writes a word so that a shell reads it as one, and a screen shows all of it.
 func shellQuote(s string) string {
+	if printable(s) != s {
+		return printfQuote(s)
+	}
 	plain := s != ""
 	for _, r := range s {
 		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+", r)) {
@@ -152,4 +152,17 @@ func shellQuote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// printfQuote has the shell make the characters that no screen shows; but it takes line breaks off the end of what it makes.
+func printfQuote(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(" -_./:=,@+", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, `\%03o`, c)
+		}
+	}
+	return `"$(printf -- '` + b.String() + `')"`
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -210,10 +211,15 @@ func byKind(tallies []store.Tally) map[string]int64 {
 }
 
 func printJSON(w io.Writer, doc any) error {
-	enc := json.NewEncoder(w)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(doc)
+	if err := enc.Encode(doc); err != nil {
+		return err
+	}
+	_, err := w.Write(output.PrintableJSON(text.Bytes()))
+	return err
 }
 
 func (s status) print(w io.Writer) error {

@@ -3,8 +3,10 @@ package output
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -96,6 +98,46 @@ func FuzzRow(f *testing.F) {
 					t.Fatalf("not JSON: %s", line)
 				}
 			}
+		}
+	})
+}
+
+// Nothing from outside gives a screen orders: no control character, none that turns the writing round. What can be shown stays as it is,
+// nothing is taken away, and what is fit to be shown is not changed again.
+func FuzzPrintable(f *testing.F) {
+	for _, s := range []string{"", "plain", "\x1b[2J", "\x1b]52;c;Zm9v\x07", "\x9b31m", "\u009b31m", "\u202egnp.exe", "a\rb\n\tc", "\x7f\x00", "\xff\uFFFD",
+		"\u2066\u2069\u200b\ufeff", "\U000e0041", "e\u0301", "\u061c\u180e", "\\u001b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		shown := Printable(text)
+		if !utf8.ValidString(shown) {
+			t.Fatalf("%q is shown as %q", text, shown)
+		}
+		for _, r := range shown {
+			if r < ' ' || r >= 0x7f && r <= 0xa0 || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Bidi_Control) {
+				t.Fatalf("%q is shown as %q", text, shown)
+			}
+		}
+		if again := Printable(shown); again != shown {
+			t.Fatalf("%q is shown as %q, and that as %q", text, shown, again)
+		}
+		for i, r := range text {
+			if unicode.IsGraphic(r) && (r != utf8.RuneError || strings.HasPrefix(text[i:], "\uFFFD")) && !unicode.Is(unicode.Zs, r) && !strings.ContainsRune(shown, r) {
+				t.Fatalf("%q is shown as %q, without %q", text, shown, r)
+			}
+		}
+		if utf8.RuneCountInString(shown) < utf8.RuneCountInString(text) {
+			t.Fatalf("%q is shown as %q", text, shown)
+		}
+		literal, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back string
+		onScreen := PrintableJSON(literal)
+		if Printable(string(onScreen)) != string(onScreen) || json.Unmarshal(onScreen, &back) != nil || back != toUTF8(text) {
+			t.Fatalf("%q is shown as %s", text, onScreen)
 		}
 	})
 }

@@ -1,10 +1,12 @@
 package output
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -60,3 +62,28 @@ func Printable(s string) string {
 	}
 	return b.String()
 }
+
+// PrintableJSON does so to a JSON text, which still says the same.
+func PrintableJSON(text []byte) []byte {
+	if !bytes.ContainsFunc(text, hidden) {
+		return text
+	}
+	var out []byte
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		switch {
+		case !hidden(r):
+			out = append(out, text[i:i+n]...)
+		case r < 0x10000:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		}
+		i += n
+	}
+	return out
+}
+
+// hidden says that a character must not stand in JSON on a screen: line breaks between its parts may.
+func hidden(r rune) bool { return !unicode.IsPrint(r) && r != '\n' }
