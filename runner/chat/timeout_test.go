@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"batch/runner/chat/sim/simtest"
 )
 
 // script is what a server sends and when.
@@ -101,13 +103,13 @@ func TestConnectTimeout(t *testing.T) {
 // N9: a server that accepts the connection and reads nothing.
 func TestServerThatNeverReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		listener := newPipes()
+		listener := simtest.NewPipes()
 		accepted := make(chan net.Conn, 1)
 		go func() {
 			conn, _ := listener.Accept()
 			accepted <- conn
 		}()
-		client := connect(t, "http://pipe.localhost", func(o *Options) { o.DialContext = listener.dial })
+		client := connect(t, "http://pipe.localhost", func(o *Options) { o.DialContext = listener.Dial })
 		r := do(client, strings.Repeat(" ", 1<<20)+request)
 		// A pipe holds no byte, so nothing has left: a real connection would have taken some, and be Unknown.
 		if r.Class != NotProcessed || r.Sent || r.Duration != DefaultTimeout {

@@ -3,16 +3,17 @@ package sim
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 func TestOldestKeysAreForgotten(t *testing.T) {
-	k := newKeyStore(3)
+	k := newKeyStore(3, 0)
 	var body [32]byte
 	held := keyOf("held")
-	k.begin(held, &body)
+	k.begin(held, &body, time.Now())
 	for i := range 10 {
 		id := keyOf(fmt.Sprint(i))
-		if _, state := k.begin(id, &body); state != keyFresh {
+		if _, state := k.begin(id, &body, time.Now()); state != keyFresh {
 			t.Fatalf("key %d: %d", i, state)
 		}
 		k.finish(id, int64(i), -1)
@@ -21,14 +22,14 @@ func TestOldestKeysAreForgotten(t *testing.T) {
 		t.Errorf("%d keys are kept, want 3 and the one that is held", len(k.m))
 	}
 	for i := 7; i < 10; i++ {
-		if e, state := k.begin(keyOf(fmt.Sprint(i)), &body); state != keyReplay || e.created != int64(i) {
+		if e, state := k.begin(keyOf(fmt.Sprint(i)), &body, time.Now()); state != keyReplay || e.created != int64(i) {
 			t.Errorf("key %d: %d %+v", i, state, e)
 		}
 	}
-	if _, state := k.begin(keyOf("6"), &body); state != keyFresh {
+	if _, state := k.begin(keyOf("6"), &body, time.Now()); state != keyFresh {
 		t.Errorf("key 6: %d", state)
 	}
-	if _, state := k.begin(held, &body); state != keyBusy {
+	if _, state := k.begin(held, &body, time.Now()); state != keyBusy {
 		t.Errorf("a key that is worked on is forgotten: %d", state)
 	}
 }

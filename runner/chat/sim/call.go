@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,7 +16,10 @@ type call struct {
 	r     *http.Request
 	start time.Time
 	row   Call
-	chat  bool // a chat completions request: it goes into the ledger
+	chat  bool // a chat completions request, or a scripted one: it goes into the ledger
+	entry int  // its place there
+
+	wanted string // the fault that a script asks for
 
 	key  keyID
 	held bool // the key is claimed and its outcome is open
@@ -36,18 +40,36 @@ func (c *call) head() {
 	}
 }
 
-// enter writes the call into the books, with what it used when it is billed.
-func (c *call) enter(status int, u usage) {
+// enter writes the call into the books: what it used when it is billed, and the body that is about to go out, to its end or not.
+func (c *call) enter(status int, u usage, reply []byte, whole bool) {
 	c.row.Status, c.row.When, c.row.Billed = status, c.start, u.total()
-	c.s.books.enter(c.row, u, c.chat)
+	c.row.Reply, c.row.Whole = reply, whole
+	c.entry = c.s.books.enter(c.row, u, c.chat)
+}
+
+// write sends a piece of the body.
+func (c *call) write(piece []byte) error {
+	_, err := c.w.Write(piece)
+	if err != nil {
+		c.s.books.broken(c.entry)
+	}
+	return err
+}
+
+// writeJSON sends a response whose body is one piece.
+func (c *call) writeJSON(status int, body []byte) {
+	headJSON(c.w, len(body))
+	c.w.WriteHeader(status)
+	c.write(body)
 }
 
 // refuse answers with an error that was found before any work.
 func (c *call) refuse(e *apiError) {
+	body := e.append(nil)
 	c.release()
-	c.enter(e.status, usage{})
+	c.enter(e.status, usage{}, body, true)
 	c.head()
-	e.write(c.w)
+	c.sendError(e, body)
 }
 
 func (c *call) overLimit(cost int64) {
@@ -89,17 +111,16 @@ func (c *call) replay(req *request, a *answer, fault int, sc *scratch) {
 	}
 	if !k.act.answers() {
 		c.row.Fault = k.Name
-		c.enter(k.status(), usage{})
-		c.head()
 		c.fail(k)
 		return
 	}
 	if k.act == actFilter {
 		a.filter(req)
 	}
-	c.enter(http.StatusOK, usage{})
+	ends := c.compose(req, a, k, sc)
+	c.enter(http.StatusOK, usage{}, sc.out, true)
 	c.head()
-	c.send(req, a, k, sc)
+	c.send(sc.out, ends)
 }
 
 // answer gives the completion, or what the fault of that index in faultTable makes of it; -1 is none.
@@ -116,59 +137,88 @@ func (c *call) answer(req *request, a *answer, fault int, sc *scratch) {
 		case k.act != actHang:
 			c.release()
 		}
-		c.enter(k.status(), usage{})
-		c.head()
 		c.fail(k)
 		return
 	}
 	if k.act == actFilter {
 		a.filter(req)
 	}
+	ends := c.compose(req, a, k, sc)
 	c.finish(a.created, fault)
-	c.enter(k.status(), a.usage)
+	c.enter(k.status(), a.usage, sc.out, k.act != actReset && k.act != actCut)
 	c.head()
 	switch k.act {
 	case actReset:
 		c.reset()
 	case actCut:
-		c.sendPart(req, a, sc)
+		c.sendPart(sc.out, ends)
 	case actSlow:
-		c.drip(req, a, sc)
+		c.drip(sc.out, ends)
 	default:
-		c.send(req, a, k, sc)
+		c.send(sc.out, ends)
 	}
 }
 
 // fail is a fault without an answer.
 func (c *call) fail(k *faultKind) {
+	var body []byte
 	switch k.act {
 	case actError:
-		k.err.write(c.w)
+		body = k.err.append(nil)
 	case actHTML:
-		const page = "<!DOCTYPE html>\n<html><head><title>Practice fault</title></head><body><h1>Practice fault</h1></body></html>\n"
+		body = []byte(page)
+	}
+	c.enter(k.status(), usage{}, body, k.act != actHang)
+	c.head()
+	switch k.act {
+	case actError:
+		c.sendError(&k.err, body)
+	case actHTML:
 		h := c.w.Header()
 		h["Content-Type"] = typeHTML
-		h["Content-Length"] = []string{strconv.Itoa(len(page))}
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
 		c.w.WriteHeader(k.err.status)
-		c.w.Write([]byte(page))
+		c.write(body)
 	case actEmpty:
-		writeJSON(c.w, http.StatusOK, nil)
+		c.writeJSON(http.StatusOK, nil)
 	case actHang:
-		select {
-		case <-c.r.Context().Done():
-		case <-c.s.closed:
-		}
+		c.s.waitUntil(c.r, nil)
 		c.release()
 		panic(http.ErrAbortHandler)
 	}
 }
 
+// page is a gateway's.
+const page = "<!DOCTYPE html>\n<html><head><title>Practice fault</title></head><body><h1>Practice fault</h1></body></html>\n"
+
+func (c *call) sendError(e *apiError, body []byte) {
+	if e.retryAfter > 0 {
+		c.w.Header()["Retry-After"] = []string{strconv.Itoa(e.retryAfter)}
+	}
+	c.writeJSON(e.status, body)
+}
+
 // reset drops the connection, over TCP with a RST.
 func (c *call) reset() {
+	if conn, ok := c.r.Context().Value(connKey{}).(net.Conn); ok {
+		resetConn(conn)
+		panic(http.ErrAbortHandler)
+	}
 	conn, _, err := http.NewResponseController(c.w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler) // HTTP/2 resets the stream
 	}
+	resetConn(conn)
+}
+
+type connKey struct{}
+
+// ConnContext is for http.Server.ConnContext: with it a reset is one of the whole connection over HTTP/2, too, and not of a stream.
+func (s *Server) ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, conn)
+}
+
+func resetConn(conn net.Conn) {
 	inner := conn
 	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		inner = t.NetConn()

@@ -1,14 +1,13 @@
 package sim_test
 
 import (
-	"net"
-	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"batch/runner/chat"
 	"batch/runner/chat/sim"
+	"batch/runner/chat/sim/simtest"
 )
 
 // Every fault of the practice server is what the runner's own client takes it for.
@@ -79,19 +78,10 @@ func TestOurClientMeetsEachFault(t *testing.T) {
 // pipe is a client whose network is a net.Pipe, so that it works in a bubble.
 func pipe(t *testing.T, s *sim.Server) *chat.Client {
 	t.Helper()
-	l := &listener{conns: make(chan net.Conn), done: make(chan struct{})}
-	hs := &http.Server{Handler: s}
-	served := make(chan struct{})
-	go func() { hs.Serve(l); close(served) }()
-	client, err := chat.New(chat.Options{BaseURL: "http://127.0.0.1/v1", Timeout: time.Minute, DialContext: l.dial})
+	client, err := chat.New(chat.Options{BaseURL: "http://127.0.0.1/v1", Timeout: time.Minute, DialContext: simtest.Pipe(t, s)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		client.Close()
-		s.Close()
-		hs.Close()
-		<-served
-	})
+	t.Cleanup(client.Close)
 	return client
 }

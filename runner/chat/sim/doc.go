@@ -21,8 +21,9 @@
 // Under an Idempotency-Key a request is worked on, and billed, once. The same key and body get the same answer again,
 // byte for byte, with Idempotent-Replayed: true; a key that is still being worked on gives 409, a key that comes with
 // another body 422. Work goes on when the client hangs up, so an answer that was cut on its way is replayed whole. The
-// newest 100,000 keys are remembered, as hashes: an answer is made again, not kept. Errors are not remembered, unless
-// Options.StoreErrors asks for it. A replay is not billed, does not count against the limits and meets no fault.
+// newest 100,000 keys are remembered, as hashes: an answer is made again, not kept. Options.KeyLife forgets them sooner,
+// Options.IgnoreKeys at once. Errors are not remembered, unless Options.StoreErrors asks for it. A replay is not billed,
+// does not count against the limits and meets no fault.
 //
 // # Limits
 //
@@ -38,6 +39,20 @@
 // seed, the body, and how often that body came before, so a run of the same requests meets the same faults in whatever
 // order they are sent, and a retry gets another draw.
 //
-// Memory does not grow with the number of calls, but for the ledger (Options.Ledger) and, while faults are on, a counter
-// of some 40 bytes for each different body, which starts anew at 2 million.
+// # Scripts
+//
+// Options.Script is the other side of the server, for tests: it says call by call what goes wrong. It is asked before
+// anything else, with the request and its number, and gives the steps that the call meets: waits, a status, headers and
+// bytes, all at once or dripping, a connection that is cut, reset, closed or left hanging, a kind of fault, or raw bytes
+// in place of HTTP. Where no step answers, the practice server does, and so it does where there are no steps: a script can merely delay
+// a call, hold it until a channel is closed, or choose its fault. What a script answers itself is not remembered under the key, is
+// under no limit and billed as its steps say. Package simtest listens with a server over HTTP/1.1, TLS, HTTP/2 and pipes.
+//
+// # The ledger
+//
+// With Options.Ledger every call is kept: its key, body, reply, what was billed, and whether anything on this side kept
+// the reply from its end. It is what a client's own books are to be held against.
+//
+// Memory does not grow with the number of calls, but for the ledger, for scripts (a counter for each body) and, while
+// faults are on, a counter of some 40 bytes for each different body, which starts anew at 2 million.
 package sim

@@ -1,11 +1,6 @@
 package sim
 
-import (
-	"net/http"
-	"strconv"
-
-	"github.com/go-json-experiment/json/jsontext"
-)
+import "github.com/go-json-experiment/json/jsontext"
 
 const (
 	typeInvalid = "invalid_request_error"
@@ -43,13 +38,6 @@ func badField(param, message string) *apiError {
 
 func missing(param string) *apiError {
 	return &apiError{status: 400, typ: typeInvalid, code: "missing_parameter", message: "Missing required parameter: " + param, param: param}
-}
-
-func (e *apiError) write(w http.ResponseWriter) {
-	if e.retryAfter > 0 {
-		w.Header()["Retry-After"] = []string{strconv.Itoa(e.retryAfter)}
-	}
-	writeJSON(w, e.status, e.append(nil))
 }
 
 func (e *apiError) append(b []byte) []byte {

@@ -3,6 +3,7 @@ package sim
 import (
 	"crypto/sha256"
 	"sync"
+	"time"
 )
 
 // maxKeys bounds what is remembered: some 10 MB.
@@ -16,6 +17,7 @@ type keyStore struct {
 	ring []keyID // finished keys, the oldest at next once it is full
 	next int
 	max  int
+	life time.Duration // of a finished key, 0 for ever
 }
 
 type keyID [16]byte
@@ -37,7 +39,9 @@ const (
 	keyMismatch
 )
 
-func newKeyStore(n int) *keyStore { return &keyStore{m: make(map[keyID]keyed), max: n} }
+func newKeyStore(n int, life time.Duration) *keyStore {
+	return &keyStore{m: make(map[keyID]keyed), max: n, life: life}
+}
 
 func keyOf(s string) keyID {
 	sum := sha256.Sum256([]byte(s))
@@ -45,11 +49,14 @@ func keyOf(s string) keyID {
 }
 
 // begin claims a key for a body, or says why it cannot be claimed. A fresh key is held until finish or release.
-func (k *keyStore) begin(id keyID, sum *[32]byte) (keyed, keyState) {
+func (k *keyStore) begin(id keyID, sum *[32]byte, now time.Time) (keyed, keyState) {
 	body := [16]byte(sum[:16])
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e, ok := k.m[id]
+	if ok && e.done && k.life > 0 && now.Sub(time.Unix(e.created, 0)) >= k.life {
+		ok = false
+	}
 	switch {
 	case !ok:
 		k.m[id] = keyed{body: body}

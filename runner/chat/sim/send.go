@@ -2,29 +2,41 @@ package sim
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 )
 
-// send writes the whole answer, as one body or as a stream, but for the usage, which a fault may leave out.
-func (c *call) send(req *request, a *answer, k *faultKind, sc *scratch) {
+// compose writes the answer into sc.out, but for the usage, which a fault may leave out. Of a stream it returns where its events
+// end, of one body nil.
+func (c *call) compose(req *request, a *answer, k *faultKind, sc *scratch) (ends []int) {
 	withUsage := k.act != actNoUsage
-	if !req.stream {
-		sc.out = appendCompletion(sc.out[:0], a, req.model, withUsage)
-		writeJSON(c.w, http.StatusOK, sc.out)
-		return
+	if req.stream {
+		sc.out, ends = appendEvents(sc.out[:0], a, req.model, withUsage && req.withUsage)
+		return ends
 	}
-	var ends []int
-	sc.out, ends = appendEvents(sc.out[:0], a, req.model, withUsage && req.withUsage)
-	c.beginStream()
-	c.stream(sc.out, ends)
+	sc.out = appendCompletion(sc.out[:0], a, req.model, withUsage)
+	return nil
 }
 
-func (c *call) beginStream() {
-	h := c.w.Header()
-	h["Content-Type"] = typeEvents
-	h["Cache-Control"] = []string{"no-cache"}
+// begin sends the head of an answer.
+func (c *call) begin(out []byte, ends []int) {
+	if ends != nil {
+		h := c.w.Header()
+		h["Content-Type"] = typeEvents
+		h["Cache-Control"] = []string{"no-cache"}
+	} else {
+		headJSON(c.w, len(out))
+	}
 	c.w.WriteHeader(http.StatusOK)
+}
+
+// send writes the whole answer, the events of a stream each at once.
+func (c *call) send(out []byte, ends []int) {
+	c.begin(out, ends)
+	if ends == nil {
+		c.write(out)
+		return
+	}
+	c.stream(out, ends)
 }
 
 // stream writes the pieces of b that end at ends, each at once.
@@ -32,7 +44,7 @@ func (c *call) stream(b []byte, ends []int) {
 	out := http.NewResponseController(c.w)
 	begin := 0
 	for _, end := range ends {
-		if _, err := c.w.Write(b[begin:end]); err != nil {
+		if c.write(b[begin:end]) != nil {
 			return
 		}
 		out.Flush()
@@ -42,20 +54,12 @@ func (c *call) stream(b []byte, ends []int) {
 
 // sendPart writes the first half of the answer and breaks off: a body shorter than its Content-Length, or a stream
 // without its end.
-func (c *call) sendPart(req *request, a *answer, sc *scratch) {
-	if req.stream {
-		var ends []int
-		sc.out, ends = appendEvents(sc.out[:0], a, req.model, req.withUsage)
-		c.beginStream()
-		c.stream(sc.out, ends[:len(ends)/2])
-		panic(http.ErrAbortHandler)
+func (c *call) sendPart(out []byte, ends []int) {
+	c.begin(out, ends)
+	if ends == nil {
+		ends = []int{len(out) / 2, len(out)}
 	}
-	sc.out = appendCompletion(sc.out[:0], a, req.model, true)
-	h := c.w.Header()
-	h["Content-Type"] = typeJSON
-	h["Content-Length"] = []string{strconv.Itoa(len(sc.out))}
-	c.w.WriteHeader(http.StatusOK)
-	c.stream(sc.out, []int{len(sc.out) / 2})
+	c.stream(out, ends[:len(ends)/2])
 	panic(http.ErrAbortHandler)
 }
 
@@ -66,23 +70,10 @@ const (
 )
 
 // drip writes the answer in small pieces, without regard to where a character or an event ends.
-func (c *call) drip(req *request, a *answer, sc *scratch) {
-	if req.stream {
-		sc.out, _ = appendEvents(sc.out[:0], a, req.model, req.withUsage)
-		c.beginStream()
-	} else {
-		sc.out = appendCompletion(sc.out[:0], a, req.model, true)
-		h := c.w.Header()
-		h["Content-Type"] = typeJSON
-		h["Content-Length"] = []string{strconv.Itoa(len(sc.out))}
-		c.w.WriteHeader(http.StatusOK)
-	}
-	out := http.NewResponseController(c.w)
+func (c *call) drip(out []byte, ends []int) {
+	c.begin(out, ends)
 	for i := range drips {
 		c.s.wait(c.r, dripPause)
-		if _, err := c.w.Write(sc.out[len(sc.out)*i/drips : len(sc.out)*(i+1)/drips]); err != nil {
-			return
-		}
-		out.Flush()
+		c.stream(out[len(out)*i/drips:], []int{len(out)*(i+1)/drips - len(out)*i/drips})
 	}
 }

@@ -30,9 +30,12 @@ type Options struct {
 	APIKey string   // the only key that is accepted; "" accepts any, and none
 	Models []string // the only models that are accepted; nil accepts any, and lists those that the documentation names
 
-	StoreErrors bool // an error that came after work had begun is replayed under its Idempotency-Key, as some services do
-	IgnoreKeys  bool // Idempotency-Key means nothing, as with most services
-	Ledger      bool // keep every call for Ledger; memory grows with the calls
+	StoreErrors bool          // an error that came after work had begun is replayed under its Idempotency-Key, as some services do
+	IgnoreKeys  bool          // Idempotency-Key means nothing, as with most services
+	KeyLife     time.Duration // an Idempotency-Key is forgotten so long after its answer; 0 for never
+	Ledger      bool          // keep every call for Ledger; memory grows with the calls
+
+	Script func(Ask) []Step // what a call meets first; no steps leave it to the practice server. It is asked by one call at a time
 }
 
 // Server is the practice server. It is an http.Handler and may be used by any number of goroutines.
@@ -47,6 +50,10 @@ type Server struct {
 	books   books
 	serial  atomic.Uint64
 	scratch sync.Pool
+
+	asking sync.Mutex
+	asked  int              // by calls, of the script
+	tries  map[[32]byte]int // the same by body
 
 	closed chan struct{}
 	close  func()
@@ -79,8 +86,9 @@ func New(opt Options) (*Server, error) {
 	s := &Server{
 		opt:    opt,
 		limits: limiter{rpm: int64(opt.RPM), tpm: int64(opt.TPM), window: opt.Window},
-		keys:   newKeyStore(maxKeys),
+		keys:   newKeyStore(maxKeys, opt.KeyLife),
 		dice:   newDice(opt.Seed, opt.Faults),
+		tries:  make(map[[32]byte]int),
 		closed: make(chan struct{}),
 	}
 	s.close = sync.OnceFunc(func() { close(s.closed) })
@@ -124,6 +132,9 @@ var simulated = []string{"1"}
 // knows; a caller that is not net/http has to recover it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := call{s: s, w: w, r: r, start: time.Now()}
+	if s.opt.Script != nil && c.play(s.consult(&c)) {
+		return
+	}
 	h := w.Header()
 	h["Batch-Simulated"] = simulated
 	h["X-Request-Id"] = []string{"req-" + strconv.FormatUint(mix(s.opt.Seed^mix(s.serial.Add(1))), 16)}
@@ -148,8 +159,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if path == "/models" {
 		c.head()
-		s.books.enter(Call{Status: http.StatusOK}, usage{}, false)
-		writeJSON(w, http.StatusOK, s.list)
+		c.enter(http.StatusOK, usage{}, nil, true)
+		c.writeJSON(http.StatusOK, s.list)
 		return
 	}
 	s.complete(&c)
@@ -182,7 +193,7 @@ func (s *Server) complete(c *call) {
 
 	if c.row.Key != "" && !s.opt.IgnoreKeys {
 		c.key = keyOf(c.row.Key)
-		switch e, state := s.keys.begin(c.key, &c.row.Body); state {
+		switch e, state := s.keys.begin(c.key, &c.row.Body, c.start); state {
 		case keyBusy:
 			c.refuse(&errBusy)
 			return
@@ -206,6 +217,9 @@ func (s *Server) complete(c *call) {
 		c.admitted = true
 	}
 	kind := s.dice.roll(&c.row.Body)
+	if c.wanted != "" {
+		kind = kindIndex(c.wanted)
+	}
 	s.wait(c.r, s.delay(&c.row.Body))
 	c.answer(&req, &fresh, kind, sc)
 }
@@ -227,6 +241,15 @@ func (s *Server) wait(r *http.Request, d time.Duration) {
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-r.Context().Done():
+	case <-s.closed:
+	}
+}
+
+// waitUntil waits for the channel to be closed, unless the client goes away or the server closes.
+func (s *Server) waitUntil(r *http.Request, done <-chan struct{}) {
+	select {
+	case <-done:
 	case <-r.Context().Done():
 	case <-s.closed:
 	}

@@ -19,13 +19,15 @@ type Stats struct {
 	PromptTokens, CompletionTokens int64 // billed
 }
 
-// Call is a row of the ledger: one chat completions request and what became of it.
+// Call is a row of the ledger: one request and what became of it.
 type Call struct {
 	Key      string   // its Idempotency-Key, "" for none
 	Body     [32]byte // SHA-256 of the body
 	Status   int      // as sent; 0 where no response began (hang, reset)
-	Fault    string   // the kind of fault it met, "" for none
+	Fault    string   // the kind of fault it met, "script" for one that a script answered, "" for none
 	Replayed bool
+	Reply    []byte    // the body that was meant for it, whole; of a scripted call, all that its steps send
+	Whole    bool      // nothing on this side keeps the response from its end
 	Billed   int64     // tokens; 0 when nothing was answered, or it was a replay
 	When     time.Time // when it came in
 }
@@ -38,8 +40,9 @@ type books struct {
 	ledger []Call
 }
 
-// enter counts a call before its response goes out, so that whoever has the response finds it counted.
-func (b *books) enter(c Call, u usage, chat bool) {
+// enter counts a call before its response goes out, so that whoever has the response finds it counted. It returns the
+// call's place in the ledger, -1 for none.
+func (b *books) enter(c Call, u usage, chat bool) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.stats.Calls++
@@ -58,9 +61,22 @@ func (b *books) enter(c Call, u usage, chat bool) {
 		b.stats.PromptTokens += u.prompt
 		b.stats.CompletionTokens += u.completion
 	}
-	if b.keep && chat {
-		b.ledger = append(b.ledger, c)
+	if !b.keep || !chat {
+		return -1
 	}
+	c.Reply = slices.Clone(c.Reply)
+	b.ledger = append(b.ledger, c)
+	return len(b.ledger) - 1
+}
+
+// broken says of a call in the ledger that its response could not be written to its end.
+func (b *books) broken(i int) {
+	if i < 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ledger[i].Whole = false
 }
 
 // Stats returns what was counted so far.
@@ -73,8 +89,8 @@ func (s *Server) Stats() Stats {
 	return st
 }
 
-// Ledger returns a copy of every chat completions call so far, in the order in which they were decided. It is empty
-// unless Options.Ledger is set.
+// Ledger returns a copy of every chat completions call and every scripted one so far, in the order in which they were
+// decided. It is empty unless Options.Ledger is set.
 func (s *Server) Ledger() []Call {
 	s.books.mu.Lock()
 	defer s.books.mu.Unlock()

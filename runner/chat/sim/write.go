@@ -14,12 +14,11 @@ var (
 	typeHTML   = []string{"text/html; charset=utf-8"}
 )
 
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
+// headJSON is what the head of a response says of a JSON body of n bytes.
+func headJSON(w http.ResponseWriter, n int) {
 	h := w.Header()
 	h["Content-Type"] = typeJSON
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.WriteHeader(status)
-	w.Write(body)
+	h["Content-Length"] = []string{strconv.Itoa(n)}
 }
 
 // appendCompletion appends a chat.completion as the reference page shows it.
