@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"runner":                  {"store", "runner/chat", "runner/tokens"},
 	"runner/chat":             {},
 	"runner/chat/sim":         {"runner/chat", "runner/tokens"},
+	"runner/chat/sim/oracle":  {"runner/chat/sim"},
 	"runner/chat/sim/simtest": {},
 	"runner/tokens":           {},
 	"examples":                {},
@@ -38,14 +39,15 @@ const (
 
 // strangers are what a room must know nothing of.
 var strangers = map[string][]string{
-	"input":         {"database/sql", "net/http"},
-	"store":         {"net/http"},
-	"output":        {"database/sql", "net/http"},
-	"output/report": {"database/sql", "net/http"},
-	"output/where":  {"database/sql", "net/http", "os"},
-	"runner":        {"database/sql"},
-	"runner/chat":   {"database/sql"},
-	"runner/tokens": {"database/sql", "net/http", "os"},
+	"input":           {"database/sql", "net/http"},
+	"store":           {"net/http"},
+	"output":          {"database/sql", "net/http"},
+	"output/report":   {"database/sql", "net/http"},
+	"output/where":    {"database/sql", "net/http", "os"},
+	"runner":          {"database/sql"},
+	"runner/chat":     {"database/sql"},
+	"runner/chat/sim": {"database/sql"},
+	"runner/tokens":   {"database/sql", "net/http", "os"},
 }
 
 // mainsOwn are decisions of the command line: a room below takes what it needs as a value, and returns instead of ending the process.

@@ -123,6 +123,8 @@ func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 || sigs[args[0]] == nil {
 		ts.Fatalf("usage: signal INT|TERM|HUP|KILL PROCESS")
 	}
+	s := of(ts)
+	s.died = s.died || args[0] == "KILL"
 	ts.Check(processNamed(ts, args[1]).cmd.Process.Signal(sigs[args[0]]))
 }
 

@@ -2,12 +2,8 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"encoding/base64"
 	"errors"
 	"flag"
-	"io/fs"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +16,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"batch/store"
+	"batch/runner/chat/sim"
+	"batch/runner/chat/sim/oracle"
 )
 
 var update = flag.Bool("update", false, "write what the commands say into the goldens of the scripts")
@@ -55,6 +52,7 @@ type story struct {
 	processes map[string]*process
 	said      bytes.Buffer // by batch, to either stream
 	excepted  []string
+	died      bool // some process was killed, or left at once
 }
 
 // In a script's Values.
@@ -82,48 +80,30 @@ func (s *story) end() {
 	}
 	for _, srv := range s.servers {
 		srv.close()
-		srv.check(s.t)
 	}
 	if s.t.Failed() {
 		return
 	}
-	s.checkFiles()
-	s.checkKey("what was said", s.said.Bytes())
+	s.check()
 }
 
-// checkFiles looks at everything that the commands left behind: no temporary files, no key, and job files that are sound and
-// know of every call.
-func (s *story) checkFiles() {
-	attempts := map[string]int64{}
-	err := filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil // a folder or a link in place of a file
-		}
-		name, _ := filepath.Rel(s.dir, path)
-		s.checkKey(name, text)
-		switch {
-		case slices.Contains(s.excepted, name):
-		case strings.HasSuffix(name, ".lock"), strings.HasSuffix(name, "-wal"), strings.HasSuffix(name, "-shm"), strings.Contains(name, ".tmp"):
-			s.t.Errorf("%s was left behind", name)
-		case strings.HasSuffix(name, jobSuffix):
-			s.verify(path)
-			s.count(path, attempts)
-		}
-		return nil
-	})
+// check holds all that the commands left behind against all that the servers saw.
+func (s *story) check() {
+	c := oracle.Case{Folder: s.dir, Ledgers: map[string][]sim.Call{}, Key: canary, Said: s.said.Bytes(), Died: s.died, Except: s.excepted,
+		Missing: slices.Contains(s.excepted, "attempts")}
+	for _, srv := range s.servers {
+		c.Ledgers[srv.baseURL()] = srv.seen()
+	}
+	for _, wrong := range oracle.Check(c) {
+		s.t.Error(wrong)
+	}
+	files, err := filepath.Glob(filepath.Join(s.dir, "*"+jobSuffix))
 	if err != nil {
 		s.t.Error(err)
 	}
-	if slices.Contains(s.excepted, "attempts") {
-		return
-	}
-	for name, srv := range s.servers {
-		if calls := int64(len(srv.ledger())); attempts[srv.baseURL()] != calls {
-			s.t.Errorf("%s got %d calls, the job files know of %d", name, calls, attempts[srv.baseURL()])
+	for _, path := range files {
+		if !slices.Contains(s.excepted, filepath.Base(path)) {
+			s.verify(path)
 		}
 	}
 }
@@ -138,45 +118,6 @@ func (s *story) verify(path string) {
 	var out, said bytes.Buffer
 	if code := run([]string{"batch", "verify", path}, strings.NewReader(""), &out, &said); code != exitOK && code != exitPartial {
 		s.t.Errorf("batch verify %s: exit %d\n%s%s", filepath.Base(path), code, &out, &said)
-	}
-}
-
-// count adds up the attempts of a job file by endpoint.
-func (s *story) count(path string, attempts map[string]int64) {
-	ctx := context.Background()
-	st, err := store.OpenRead(ctx, path)
-	if err != nil {
-		s.t.Error(err)
-		return
-	}
-	defer st.Close()
-	v, err := st.View(ctx)
-	if err != nil {
-		s.t.Error(err)
-		return
-	}
-	defer v.Close()
-	totals, err := v.Totals(ctx)
-	if err != nil {
-		s.t.Error(err)
-	}
-	for _, t := range totals {
-		attempts[t.Endpoint] += t.Attempts
-	}
-}
-
-// checkKey looks for the API key, also as it would stand in a URL or in base64, wherever in a text it was encoded.
-func (s *story) checkKey(where string, text []byte) {
-	forms := []string{canary, url.QueryEscape(canary), url.PathEscape(canary)}
-	for i := range 3 { // base64 has three ways to begin
-		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			forms = append(forms, enc.EncodeToString([]byte(canary[i:]))[:24])
-		}
-	}
-	for _, form := range forms {
-		if bytes.Contains(text, []byte(form)) {
-			s.t.Errorf("%s holds the API key, as %s", where, form)
-		}
 	}
 }
 

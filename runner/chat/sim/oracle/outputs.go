@@ -1,0 +1,343 @@
+package oracle
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// outputs holds the files that were written from a job file against it and against the prompt files. What somebody else has put in their
+// place is not looked at, nor is a selection of columns or rows.
+func (f *findings) outputs(j *jobFile, c Case) {
+	if j.purged() {
+		return
+	}
+	w := written{f: f, j: j, c: c, entries: j.entries(), prompts: map[int64]map[int64]string{}}
+	for _, in := range j.inputs {
+		w.prompts[in.number] = j.prompts(in)
+	}
+	for _, o := range j.outputs {
+		if text, ours := o.read(); ours {
+			w.check(o, text)
+		}
+	}
+}
+
+// read returns the file where it is still the one that was written.
+func (o *output) read() (text []byte, ours bool) {
+	info, err := os.Stat(o.path)
+	if err != nil {
+		return nil, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int64(st.Dev) != o.dev || int64(st.Ino) != o.inode || info.Size() != o.size || info.ModTime().UnixNano() != o.mtime {
+		return nil, false
+	}
+	text, err = os.ReadFile(o.path)
+	return text, err == nil
+}
+
+type written struct {
+	f       *findings
+	j       *jobFile
+	c       Case
+	entries map[place]entry
+	prompts map[int64]map[int64]string // by input and line
+}
+
+func (w *written) check(o output, text []byte) {
+	words := strings.Fields(o.options)
+	if len(words) < 2 || !w.c.Current && w.c.Died {
+		return // it may be older than the job file
+	}
+	for _, word := range words[2:] {
+		if name, _, _ := strings.Cut(word, "="); word != "simulated" && word != "files" && name != "extract" && word != "csv-raw" {
+			return
+		}
+	}
+	switch how := words[0] + " " + words[1]; {
+	case o.kind == "results" && how == "jsonl flat":
+		w.rows(o.path, flatRows(text), true)
+	case o.kind == "results" && how == "csv flat":
+		w.rows(o.path, csvRows(text), true)
+	case o.kind == "errors" && how == "jsonl flat":
+		w.rows(o.path, flatRows(text), false)
+	case o.kind == "errors" && how == "csv flat":
+		w.rows(o.path, csvRows(text), false)
+	case o.kind == "usage" && words[0] == "jsonl":
+		w.usage(o.path, text)
+	}
+}
+
+// row is what is held against the job file.
+type row struct {
+	File     *string `json:"file"`
+	Line     int64   `json:"line"`
+	Sample   int64   `json:"sample"`
+	CustomID *string `json:"custom_id"`
+	Prompt   *string `json:"prompt"`
+	Content  *string `json:"content"`
+	Total    *int64  `json:"total_tokens"`
+	Source   string  `json:"usage_source"`
+	Attempts int64   `json:"attempts"`
+	Type     string  `json:"type"`
+	guarded  bool    // its texts are made harmless for spreadsheets
+}
+
+type rowReader func() (row, error) // io.EOF after the last
+
+func flatRows(text []byte) rowReader {
+	return func() (r row, err error) {
+		if len(text) == 0 {
+			return r, io.EOF
+		}
+		line, rest, ended := bytes.Cut(text, []byte("\n"))
+		if text = rest; !ended {
+			return r, errors.New("the last line is cut")
+		}
+		return r, json.Unmarshal(line, &r)
+	}
+}
+
+func csvRows(text []byte) rowReader {
+	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	head, _ := in.Read()
+	number := func(cells []string, name string) *int64 {
+		if i := slices.Index(head, name); i >= 0 {
+			if n, err := strconv.ParseInt(cells[i], 10, 64); err == nil {
+				return &n
+			}
+		}
+		return nil
+	}
+	return func() (r row, err error) {
+		cells, err := in.Read()
+		if err != nil {
+			return r, err
+		}
+		r.guarded = true
+		if n := number(cells, "line"); n != nil {
+			r.Line = *n
+		}
+		if n := number(cells, "sample"); n != nil {
+			r.Sample = *n
+		}
+		if i := slices.Index(head, "file"); i >= 0 {
+			r.File = &cells[i]
+		}
+		if i := slices.Index(head, "type"); i >= 0 {
+			r.Type = cells[i]
+		}
+		if i := slices.Index(head, "usage_source"); i >= 0 {
+			r.Source = cells[i]
+		}
+		r.Total = number(cells, "total_tokens")
+		return r, nil
+	}
+}
+
+// rows: in input order, once each, with what belongs to them. Where nothing changed since, all that should be there is.
+func (w *written) rows(path string, next rowReader, results bool) {
+	var read []row
+	for {
+		r, err := next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			w.f.add("%s: after %d rows: %v", path, len(read), err)
+			return
+		}
+		read = append(read, r)
+	}
+	if want := w.expected(results); !w.c.Current && len(read) != want {
+		return // older than the job file
+	} else if len(read) != want && !damaged(read) {
+		w.f.add("%s has %d rows, not %d", path, len(read), want)
+	}
+	last := int64(0)
+	for _, r := range read {
+		e, found := w.entry(r)
+		if !found {
+			w.f.add("%s: line %d is not in the input", path, r.Line)
+			continue
+		}
+		if e.position <= last {
+			w.f.add("%s: line %d stands after one that comes later in the input, or twice", path, r.Line)
+		}
+		last = e.position
+		w.row(path, r, e, results)
+	}
+}
+
+// damaged: a stored answer that cannot be read any more is a row among the errors.
+func damaged(rows []row) bool {
+	return slices.ContainsFunc(rows, func(r row) bool { return r.Type == "batch_error" })
+}
+
+// expected is how many rows the results, or the errors, are to have.
+func (w *written) expected(results bool) (n int) {
+	for _, e := range w.entries {
+		switch {
+		case results && e.job != nil && e.job.state == "done":
+			n++
+		case !results && (e.skipped || e.job != nil && e.job.state == "failed"):
+			n++
+		}
+	}
+	return n
+}
+
+func (w *written) entry(r row) (entry, bool) {
+	for _, in := range w.j.inputs {
+		if r.File == nil && len(w.j.inputs) > 1 || r.File != nil && *r.File != in.path {
+			continue
+		}
+		e, found := w.entries[place{in.number, r.Line, r.Sample}]
+		return e, found
+	}
+	return entry{}, false
+}
+
+func (w *written) row(path string, r row, e entry, results bool) {
+	if results == (e.job == nil || e.job.state != "done") && !damaged([]row{r}) {
+		w.f.add("%s: line %d stands among the wrong rows", path, r.Line)
+		return
+	}
+	if r.guarded {
+		return
+	}
+	if (r.CustomID == nil) != (e.customID == nil) || r.CustomID != nil && r.Sample == 0 && *r.CustomID != *e.customID {
+		w.f.add("%s: line %d has another custom_id than the job file", path, r.Line)
+	}
+	if e.job == nil {
+		return
+	}
+	if said, ok := lastUser(e.job.body); ok && r.Prompt != nil && *r.Prompt != said {
+		w.f.add("%s: line %d has another prompt than was sent: %.100q, not %.100q", path, r.Line, *r.Prompt, said)
+	}
+	if said, ok := w.prompts[w.inputOf(r)][r.Line]; ok && r.Prompt != nil && *r.Prompt != said {
+		w.f.add("%s: line %d has another prompt than its input: %.100q, not %.100q", path, r.Line, *r.Prompt, said)
+	}
+	if !results {
+		return
+	}
+	if got := readReply(w.j.answers[e.job.id].response); r.Content != nil && got.content != "" && *r.Content != got.content {
+		w.f.add("%s: line %d has another answer than the job file: %.100q, not %.100q", path, r.Line, *r.Content, got.content)
+	}
+}
+
+func (w *written) inputOf(r row) int64 {
+	for _, in := range w.j.inputs {
+		if r.File == nil || *r.File == in.path {
+			return in.number
+		}
+	}
+	return 0
+}
+
+// sums are the columns of the usage file that have to add up.
+type sums struct {
+	Jobs      int64 `json:"jobs"`
+	Done      int64 `json:"done"`
+	Failed    int64 `json:"failed"`
+	Pending   int64 `json:"pending"`
+	Attempts  int64 `json:"attempts"`
+	Total     int64 `json:"total_tokens"`
+	Estimated int64 `json:"estimated_tokens"`
+	Unknown   int64 `json:"usage_unknown"`
+	Wasted    int64 `json:"wasted_tokens"`
+	Gone      int64 `json:"gone_tokens"`
+	Paid      int64 `json:"possibly_paid"`
+}
+
+func (s sums) plus(o sums) sums {
+	return sums{s.Jobs + o.Jobs, s.Done + o.Done, s.Failed + o.Failed, s.Pending + o.Pending, s.Attempts + o.Attempts, s.Total + o.Total,
+		s.Estimated + o.Estimated, s.Unknown + o.Unknown, s.Wasted + o.Wasted, s.Gone + o.Gone, s.Paid + o.Paid}
+}
+
+// usage: its lines add up to the last one, and that is what the attempts and the answers add up to, to the token.
+func (w *written) usage(path string, text []byte) {
+	var lines, total sums
+	for line := range bytes.Lines(text) {
+		var r struct {
+			sums
+			IsTotal bool `json:"total"`
+		}
+		if err := json.Unmarshal(line, &r); err != nil {
+			w.f.add("%s: %v", path, err)
+			return
+		}
+		if r.IsTotal {
+			total = r.sums
+		} else {
+			lines = lines.plus(r.sums)
+		}
+	}
+	if lines != total {
+		w.f.add("%s: the lines add up to %+v, the last says %+v", path, lines, total)
+	}
+	want := w.sums()
+	if !w.c.Current && (want.Done != total.Done || want.Failed != total.Failed || want.Pending != total.Pending || want.Attempts != total.Attempts) {
+		return // older than the job file
+	}
+	if want != total {
+		w.f.add("%s says %s", path, difference(total, want))
+	}
+}
+
+func difference(got, want sums) string { return fmt.Sprintf("%+v, the job file %+v", got, want) }
+
+// sums adds up the job file.
+func (w *written) sums() (s sums) {
+	for _, b := range w.j.jobs {
+		if b.position.Valid {
+			s.Jobs++
+			switch b.state {
+			case "done":
+				s.Done++
+			case "failed":
+				s.Failed++
+			default:
+				s.Pending++
+			}
+		}
+		s = s.plus(w.spent(b))
+	}
+	return s
+}
+
+// spent is what the attempts of a job used.
+func (w *written) spent(b *job) (s sums) {
+	for _, a := range b.tries {
+		s.Attempts++
+		if a.possiblyPaid() {
+			s.Paid++
+		}
+		answer := b.state == "done" && a.id == b.attempt.Int64
+		switch {
+		case answer && !b.position.Valid:
+			s.Gone += a.total.Int64
+		case answer:
+			s.Total += a.total.Int64
+			if known := w.j.answers[b.id]; !a.total.Valid && known != nil {
+				s.Unknown++
+				s.Estimated += number(known.estimated)
+			}
+		default:
+			s.Wasted += a.total.Int64
+		}
+	}
+	return s
+}
+
+func number(n sql.NullInt64) int64 { return n.Int64 }

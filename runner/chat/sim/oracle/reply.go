@@ -1,0 +1,109 @@
+package oracle
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+)
+
+// reply is what a response body says, as far as it tells whether it is an answer, and which.
+type reply struct {
+	completion bool // it has a choice with a message
+	ended      bool // a whole body, or a stream that came to its end
+	content    string
+	finish     string
+	usage      *usage
+}
+
+// usage is nil in a reply that does not tell it, or not in plain integers.
+type usage struct{ prompt, completion, total int64 }
+
+type message struct {
+	Content json.RawMessage `json:"content"`
+}
+
+type completion struct {
+	Error   json.RawMessage `json:"error"`
+	Choices []struct {
+		Message *message `json:"message"`
+		Delta   *message `json:"delta"`
+		Finish  string   `json:"finish_reason"`
+	} `json:"choices"`
+	Usage map[string]any `json:"usage"`
+}
+
+// readReply understands a completion in one piece and one in events. What it does not understand is no completion.
+func readReply(body []byte) reply {
+	if trimmed := bytes.TrimSpace(body); bytes.HasPrefix(trimmed, []byte("{")) {
+		var r reply
+		r.completion = r.read(trimmed)
+		r.ended = r.completion
+		return r
+	}
+	return readEvents(body)
+}
+
+func readEvents(body []byte) (r reply) {
+	for text := range strings.Lines(string(body)) {
+		data, found := strings.CutPrefix(strings.TrimRight(text, "\r\n"), "data:")
+		if data = strings.TrimSpace(data); !found || data == "" {
+			continue
+		}
+		if data == "[DONE]" {
+			r.ended = true
+			continue
+		}
+		if !r.read([]byte(data)) {
+			return reply{}
+		}
+		r.completion = true
+	}
+	r.ended = r.ended || r.finish != ""
+	return r
+}
+
+// read takes in a body or an event. It says whether that is a part of a completion.
+func (r *reply) read(text []byte) bool {
+	var c completion
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if dec.Decode(&c) != nil || len(c.Error) > 0 && string(c.Error) != "null" {
+		return false
+	}
+	whole := false
+	if len(c.Choices) > 0 {
+		first := c.Choices[0]
+		for _, m := range []*message{first.Message, first.Delta} {
+			if m == nil {
+				continue
+			}
+			var text string
+			whole = true
+			json.Unmarshal(m.Content, &text)
+			r.content += text
+		}
+		if first.Finish != "" {
+			r.finish = first.Finish
+		}
+	}
+	if u := readUsage(c.Usage); u != nil {
+		r.usage = u
+	}
+	return whole || len(c.Usage) > 0
+}
+
+func readUsage(members map[string]any) *usage {
+	var n [3]int64
+	for i, name := range []string{"prompt_tokens", "completion_tokens", "total_tokens"} {
+		number, ok := members[name].(json.Number)
+		if !ok {
+			return nil
+		}
+		v, err := number.Int64()
+		if err != nil || v < 0 || v > 1<<53 {
+			return nil
+		}
+		n[i] = v
+	}
+	return &usage{n[0], n[1], n[2]}
+}
