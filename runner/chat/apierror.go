@@ -116,12 +116,16 @@ func readDetail(value []byte) (e apiError) {
 	case '[':
 		var b strings.Builder
 		for item := range eachElement(value) {
-			var path, text string
+			var path []byte
+			var text string
 			for name, inner := range eachMember(item) {
 				switch string(name) {
 				case "loc":
+					path = nil
 					for step := range eachElement(inner) {
-						path += scalar(step) + "."
+						if path = append(append(path, scalar(step)...), '.'); len(path) > maxMessage {
+							break
+						}
 					}
 				case "msg":
 					text = textOf(inner)
@@ -130,7 +134,7 @@ func readDetail(value []byte) (e apiError) {
 			if b.Len() > 0 {
 				b.WriteString("; ")
 			}
-			b.WriteString(strings.TrimSuffix(path, ".") + ": " + text)
+			b.WriteString(strings.TrimSuffix(string(path), ".") + ": " + text)
 			if b.Len() > 2*maxMessage {
 				break
 			}

@@ -16,6 +16,8 @@ type assembly struct {
 	choices map[int64]*choice
 	usage   []byte
 	parts   int
+	ended   int // choices that have their finish reason
+	pieces  int // of choices that have come
 }
 
 type choice struct {
@@ -79,6 +81,17 @@ func (s *assembly) mergeChoice(element []byte) {
 		}
 		s.choices[index] = c
 	}
+	if c.finished() {
+		s.ended--
+	}
+	s.mergeInto(c, element)
+	if c.finished() {
+		s.ended++
+	}
+	s.pieces++
+}
+
+func (s *assembly) mergeInto(c *choice, element []byte) {
 	for name, value := range eachMember(element) {
 		switch string(name) {
 		case "index":
@@ -216,12 +229,7 @@ func valueOf(object []byte, want string) (last []byte) {
 
 // finished says whether every choice has its finish reason, and as many have come as were asked for.
 func (s *assembly) finished(n int64) bool {
-	for _, c := range s.choices {
-		if !c.finished() {
-			return false
-		}
-	}
-	return int64(len(s.choices)) >= max(n, 1)
+	return s.ended == len(s.choices) && int64(s.ended) >= max(n, 1)
 }
 
 func (c *choice) finished() bool {

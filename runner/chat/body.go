@@ -52,6 +52,13 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 // progress says that something of use has come.
 func (b *bodyReader) progress() { b.until = time.Now().Add(b.a.client.opt.Timeout) }
 
+// finish says that all has come but what is said after an answer: its usage is not waited for as long as for words.
+func (b *bodyReader) finish() {
+	if end := time.Now().Add(b.a.client.opt.IdleTimeout); end.Before(b.until) {
+		b.until = end
+	}
+}
+
 // more reads once into buf, which it grows when it is full.
 func (b *bodyReader) more(buf []byte) ([]byte, error) {
 	if len(buf) == cap(buf) {

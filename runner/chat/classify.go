@@ -134,6 +134,7 @@ func byStatus(status int) verdict {
 var requested = regexp.MustCompile(`(?i)\blimit:? ?([0-9][0-9,]*).*\brequested:? ?([0-9][0-9,]*)`)
 
 func tooLarge(message string) bool {
+	message = message[:min(len(message), 2*maxMessage)] // what is sent is no reason to search megabytes
 	if strings.Contains(strings.ToLower(message), "request too large") {
 		return true
 	}

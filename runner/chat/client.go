@@ -30,7 +30,7 @@ type Options struct {
 	Secrets []string    // what else, beside APIKey, is redacted when a server echoes it
 
 	// Timeout bounds the wait from the call to the first byte of the answer's body; after that, the time without
-	// progress: for a stream since its last event, for any other body in all.
+	// progress: for a stream since its last word, for any other body in all.
 	Timeout        time.Duration
 	ConnectTimeout time.Duration // of the TCP connection, and once more of the TLS handshake
 	IdleTimeout    time.Duration // from the first body byte on: any byte resets it

@@ -128,18 +128,34 @@ func (c *Client) clean(r *Result) {
 	r.Body = c.redact.body(r.Body)
 }
 
-// begin reads until something other than white space has come: some servers send blanks while they work.
+// begin reads until what has come tells what it is: some servers send blanks while they work, and a byte may come alone.
 func (b *bodyReader) begin(length int64) ([]byte, error) {
 	const page = 4096
 	if length < 0 || length > maxErrorBody { // a length is a claim, not a reason to reserve memory
 		length = page
 	}
 	buf, err := b.more(make([]byte, 0, length+64))
-	for from := 0; err == nil && len(trimJSON(buf[from:])) == 0; {
-		from = len(buf)
+	for from := 0; err == nil && untold(buf[from:]); {
+		if len(trimJSON(buf[from:])) == 0 {
+			from = len(buf)
+		}
 		buf, err = b.more(buf)
 	}
 	return buf, err
+}
+
+// streamFields are what a line of an event stream begins with.
+var streamFields = []string{":", "data:", "event:", "id:", "retry:"}
+
+// untold says that head may yet become a field, or anything.
+func untold(head []byte) bool {
+	head = trimJSON(head)
+	for _, field := range streamFields {
+		if len(head) < len(field) && strings.HasPrefix(field, string(head)) {
+			return true
+		}
+	}
+	return false
 }
 
 // isStream says what a body is: by its content where that is plain, else by its content type.
@@ -151,7 +167,7 @@ func isStream(contentType string, head []byte) bool {
 	if kind, _, _ := mime.ParseMediaType(contentType); kind == "text/event-stream" {
 		return true
 	}
-	for _, field := range []string{":", "data:", "event:", "id:", "retry:"} {
+	for _, field := range streamFields {
 		if bytes.HasPrefix(head, []byte(field)) {
 			return true
 		}

@@ -1,7 +1,10 @@
 package chat
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 
 	"github.com/tmaxmax/go-sse"
@@ -42,9 +45,15 @@ func (c *Client) readStream(b *bodyReader, head []byte, err error, asked asked, 
 			b.ended, final = true, true
 			break
 		}
-		b.progress()
+		before := s.pieces
 		if apiErr, flaw = s.add(event.Type, data); apiErr != nil || flaw != "" {
 			break
+		}
+		switch {
+		case s.finished(asked.n):
+			b.finish()
+		case s.pieces > before:
+			b.progress()
 		}
 		if !final && s.usage != nil {
 			final = s.counted(data, asked.n)
@@ -68,8 +77,12 @@ func (c *Client) readStream(b *bodyReader, head []byte, err error, asked asked, 
 	case apiErr != nil:
 		r.name(apiErr, judge(r.Status, apiErr))
 		r.Message = first(r.Message, "the API reported an error in the stream without a message")
+	case errors.Is(readErr, bufio.ErrTooLong):
+		failure{verdict{JobFailed, ResponseTooLarge}, fmt.Sprintf("the stream has an event larger than %d bytes", maxEvent)}.into(r)
 	case readErr != nil:
 		b.a.broken(readErr).into(r)
+	case s.parts > maxParts:
+		failure{verdict{JobFailed, ResponseTooLarge}, flaw}.into(r)
 	case flaw != "":
 		failure{verdict{Unknown, ReasonNone}, flaw}.into(r)
 	default:

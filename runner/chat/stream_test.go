@@ -131,9 +131,34 @@ func TestE8_StreamLineForms(t *testing.T) {
 			}
 		}
 	}
-	big := strings.Repeat("x", 5<<20)
-	if r := stream(t, chunk(`{"content":"`+big+`"}`, `"stop"`)); r.Class != Done || len(r.Answer.Text) != len(big) {
+	line := func(size int) string { return chunk(`{"content":"`+strings.Repeat("x", size)+`"}`, `"stop"`) }
+	if r := stream(t, line(5<<20)); r.Class != Done || len(r.Answer.Text) != 5<<20 {
 		t.Errorf("a line of 5 MB: %v %s", r.Class, r.Message)
+	}
+	if r := stream(t, line(maxEvent)); r.Class != JobFailed || r.Reason != ResponseTooLarge || len(r.Body) > maxErrorBody {
+		t.Errorf("a line of more than 32 MB: %v %s", r.Class, r.Message)
+	}
+}
+
+// A stream that comes byte by byte is told by its first line, whatever its server calls it.
+func TestE8_E9_StreamByteByByte(t *testing.T) {
+	for _, first := range []string{":\n\n", "data:", "event: message\ndata:", "id: 1\ndata:", "retry: 10\ndata:", "\xef\xbb\xbfdata:", "\n\ndata:"} {
+		for _, contentType := range []string{"text/event-stream", "application/json", "text/plain"} {
+			body := first + strings.TrimPrefix(helloStream, "data:")
+			if strings.HasPrefix(first, ":") {
+				body = first + helloStream
+			}
+			r := do(serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", contentType)
+				for i := range len(body) {
+					io.WriteString(w, body[i:i+1])
+					w.(http.Flusher).Flush()
+				}
+			}), streamRequest)
+			if r.Class != Done || string(r.Body) != helloCompletion {
+				t.Errorf("%q as %s: %v %q", first, contentType, r.Class, r.Message)
+			}
+		}
 	}
 }
 
@@ -192,7 +217,7 @@ func TestE3_E4_StreamErrors(t *testing.T) {
 
 // A stream that is cut at any byte is Unknown until its finish reason has come, and Done from then on.
 func TestE1_E2_E3_StreamCutAtEveryByte(t *testing.T) {
-	finished := strings.Index(helloStream, `"stop"}]}`) + len(`"stop"}]}`)
+	runes := chunk(`{"content":"né—"}`, "null") + chunk(`{"content":"😀."}`, "null") + chunk(`{}`, `"stop"`) + "data: [DONE]\n\n"
 	var body string
 	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -202,17 +227,57 @@ func TestE1_E2_E3_StreamCutAtEveryByte(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	})
-	for _, abort := range []http.Header{nil, {"X-Cut": {"1"}}} {
-		for n := 0; n < len(helloStream); n++ {
-			body = helloStream[:n]
-			r := client.Do(t.Context(), Call{Body: []byte(streamRequest), Header: abort})
-			whole := n >= finished
-			if abort != nil {
-				whole = n >= finished+len("\n\n") // an event that a broken connection left unfinished is none
+	for _, sent := range []string{helloStream, runes, strings.ReplaceAll(runes, "\n", "\r\n")} {
+		finished := strings.Index(sent, `"stop"}]}`) + len(`"stop"}]}`)
+		for _, abort := range []http.Header{nil, {"X-Cut": {"1"}}} {
+			for n := 0; n < len(sent); n++ {
+				body = sent[:n]
+				r := client.Do(t.Context(), Call{Body: []byte(streamRequest), Header: abort})
+				whole := n >= finished
+				if abort != nil { // an event that a broken connection left unfinished is none
+					whole = strings.Contains(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body), "\"stop\"}]}\n\n")
+				}
+				if (r.Class == Done) != whole || !whole && r.Class != Unknown {
+					t.Errorf("cut after %d bytes (%v): %v %s", n, abort != nil, r.Class, r.Message)
+				}
+				// What has come of an answer that is none is kept to be looked at, and is no answer.
+				if !whole && (r.Answer != (Answer{}) || r.Assembled || string(r.Body) != body) {
+					t.Errorf("cut after %d bytes (%v): %+v", n, abort != nil, r)
+				}
 			}
-			if (r.Class == Done) != whole || !whole && r.Class != Unknown {
-				t.Errorf("cut after %d bytes (%v): %v %s", n, abort != nil, r.Class, r.Message)
-			}
+		}
+	}
+}
+
+// Whatever a server sends to keep the connection alive keeps it, until no word has come for as long as an answer may take to begin.
+// When all words have come, only the usage is waited for.
+func TestE7_KeepAlives(t *testing.T) {
+	word := script{{0, chunk(`{"content":"a"}`, "null")}}
+	for ping, text := range map[string]string{"comments": ": ping\n\n", "empty data": "data:\n\n", "events": "event: ping\ndata: {}\n\n", "lone bytes": ":", "no choice": "data: {\"choices\":[]}\n\n"} {
+		for name, row := range map[string]struct {
+			script script
+			class  Class
+			reason Reason
+			took   time.Duration
+		}{
+			"for nine minutes":     {append(append(word, drip(10, 54*time.Second, text)...), script{{0, "\n\n" + helloStream}}...), Done, ReasonNone, 9 * time.Minute},
+			"for ever":             {append(word, drip(1000, 50*time.Second, text)...), Unknown, TimedOut, 10 * time.Minute},
+			"after the last word":  {append(script{{0, chunk(`{"content":"a"}`, `"stop"`)}}, drip(1000, 50*time.Second, text)...), Done, ReasonNone, time.Minute},
+			"before the first one": {drip(1000, 50*time.Second, text), Unknown, TimedOut, 10*time.Minute + 50*time.Second},
+		} {
+			t.Run(ping+" "+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					client := piped(t, func(w http.ResponseWriter, r *http.Request) {
+						w.Header().Set("Content-Type", "text/event-stream")
+						row.script.serve(w, r)
+					})
+					start := time.Now()
+					r := do(client, streamRequest)
+					if took := time.Since(start); r.Class != row.class || r.Reason != row.reason || took != row.took {
+						t.Errorf("%v %v %q after %v, want %v %v after %v", r.Class, r.Reason, r.Message, took, row.class, row.reason, row.took)
+					}
+				})
+			})
 		}
 	}
 }
@@ -279,7 +344,7 @@ func TestStreamOfSeveralChoicesNeedsThemAll(t *testing.T) {
 	}
 }
 
-func TestStreamOfTooManyParts(t *testing.T) {
+func TestH17_StreamOfTooManyParts(t *testing.T) {
 	many := func(format string) string {
 		var b strings.Builder
 		for i := range 2 * maxParts {
@@ -292,7 +357,7 @@ func TestStreamOfTooManyParts(t *testing.T) {
 		`{"choices":[{"delta":{"tool_calls":[` + many(`{"index":%d},`) + `{}]},"finish_reason":"stop"}]}`,
 		`{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}],` + many(`"x%d":1,`) + `"y":1}`,
 	} {
-		if r := stream(t, "data: "+body+"\n\ndata: [DONE]\n\n"); r.Class != Unknown || !strings.Contains(r.Message, "more parts") {
+		if r := stream(t, "data: "+body+"\n\ndata: [DONE]\n\n"); r.Class != JobFailed || r.Reason != ResponseTooLarge || !strings.Contains(r.Message, "more parts") {
 			t.Errorf("%.40s: %v %s", body, r.Class, r.Message)
 		}
 		var s assembly
