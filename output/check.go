@@ -52,6 +52,7 @@ func Check(ctx context.Context, ledger Ledger, files Files, opt Options) error {
 	}
 	probed := map[string]bool{}
 	targets := files.targets(opt.Split)
+	there := make([]os.FileInfo, len(targets))
 	for i, t := range targets {
 		path := t.path
 		if path == Stdout && i == 0 {
@@ -68,18 +69,23 @@ func Check(ctx context.Context, ledger Ledger, files Files, opt Options) error {
 		sweep(path)
 		if dir := filepath.Dir(path); !probed[dir] {
 			probed[dir] = true
-			if err := probe(path); err != nil {
+			if err := probe(opt.on(), path); err != nil {
 				return err
 			}
 		}
-		there, err := standing(path)
-		if err != nil {
+		if there[i], err = standing(path); err != nil {
 			return err
 		}
-		if err := checkKind(path, t.kind, there, outs, opt.Force); err != nil {
+	}
+	// Once more, after the places: whatever another export of this job file has put there is on record by then.
+	if outs, err = known(ctx, ledger); err != nil {
+		return err
+	}
+	for i, t := range targets {
+		if err := checkKind(t.path, t.kind, there[i], outs, opt.Force); err != nil {
 			return err
 		}
-		if err := checkOwner(path, there, outs, opt.Force); err != nil {
+		if err := checkOwner(t.path, there[i], outs, opt.Force); err != nil {
 			return err
 		}
 	}
@@ -181,7 +187,7 @@ func checkOwner(path string, there os.FileInfo, outs []store.Output, force bool)
 
 // probe makes sure that a file can be made beside path, by making one: permission bits do not know of read-only mounts,
 // quotas or lists of rights.
-func probe(path string) error {
+func probe(d disk, path string) error {
 	dir := filepath.Dir(path)
 	info, err := os.Stat(dir)
 	switch {
@@ -190,7 +196,7 @@ func probe(path string) error {
 	case err == nil && !info.IsDir():
 		return &RefusedError{path, "its folder is a file", "choose another name with -o"}
 	}
-	f, err := create(path)
+	f, err := create(d, path)
 	if err != nil {
 		return &RefusedError{path, "its folder cannot be written to: " + cause(err).Error(), "choose another name with -o"}
 	}

@@ -34,8 +34,8 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
-// O2, O12, X7: every place that cannot or must not be written to is named before anything is sent.
-func TestCheckRefuses(t *testing.T) {
+// Every place that cannot or must not be written to is named before anything is sent.
+func TestO2_O12_X7_CheckRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		prepare func(t *testing.T, dir string, files *Files, opt *Options)

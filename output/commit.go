@@ -25,7 +25,7 @@ func (w *writer) commit(ctx context.Context, ledger Ledger) error {
 	}
 	for _, s := range w.sinks {
 		if s.file != nil {
-			if err := s.file.rename(w.opt.fault); err != nil {
+			if err := s.file.rename(); err != nil {
 				return w.half(err)
 			}
 		}
@@ -36,14 +36,11 @@ func (w *writer) commit(ctx context.Context, ledger Ledger) error {
 	if err := w.removeErrors(outs); err != nil {
 		return err
 	}
-	if err := w.opt.fault("sync folder"); err != nil {
-		return err
-	}
 	synced := map[string]bool{}
 	for _, s := range w.sinks {
 		if dir := filepath.Dir(s.path); !synced[dir] && s.path != Stdout {
 			synced[dir] = true
-			if err := syncFolder(dir); err != nil {
+			if err := syncFolder(w.opt.on(), dir); err != nil {
 				return err
 			}
 		}
@@ -107,11 +104,7 @@ func (w *writer) record(ctx context.Context, ledger Ledger, records []store.Outp
 	if ledger == nil || len(records) == 0 {
 		return nil
 	}
-	err := w.opt.fault("record")
-	if err == nil {
-		err = ledger.RecordOutputs(ctx, records...)
-	}
-	if err != nil {
+	if err := ledger.RecordOutputs(ctx, records...); err != nil {
 		return fmt.Errorf("record outputs: %w", err)
 	}
 	return nil
@@ -146,7 +139,7 @@ func (w *writer) removeErrors(outs []store.Output) error {
 	if err != nil || !owned(outs, info) {
 		return nil
 	}
-	if err := os.Remove(s.path); err != nil {
+	if err := w.opt.on().remove(s.path); err != nil {
 		return fmt.Errorf("remove %s: %w", printable(s.path), cause(err))
 	}
 	w.report.Removed = s.path

@@ -58,7 +58,6 @@ func draw(t *rapid.T) (all []answered, src *source) {
 func encoded(src *source, opt Options) (string, error) {
 	var out bytes.Buffer
 	opt.Stdout = &out
-	opt.fault = func(string) error { return nil }
 	w := newWriter(Files{Results: Stdout, Errors: "/nowhere/e", Usage: "/nowhere/u"}, opt, nil)
 	ctx := context.Background()
 	if opt.Format == CSV || opt.Format == Parquet {

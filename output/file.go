@@ -17,7 +17,8 @@ import (
 // file is a file in the making: it stands under a temporary name in the folder of its target until rename.
 type file struct {
 	path, temp string
-	f          *os.File
+	disk       disk
+	f          diskFile
 	w          *bufio.Writer
 }
 
@@ -26,10 +27,10 @@ const bufferSize = 256 << 10
 // create opens a temporary file for path. Its name cannot be foretold and an existing one is never opened, so a link
 // planted in a shared folder leads nowhere; its mode follows the umask, as that of any output does. The lock on it tells
 // sweep that somebody is at work.
-func create(path string) (*file, error) {
+func create(d disk, path string) (*file, error) {
 	for range 10 {
 		temp := tempPrefix(path) + rand.Text() + tempSuffix
-		f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		f, err := d.create(temp)
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +39,7 @@ func create(path string) (*file, error) {
 		ours, err := f.Stat()
 		there, errThere := os.Lstat(temp)
 		if err == nil && errThere == nil && os.SameFile(ours, there) {
-			return &file{path: path, temp: temp, f: f, w: bufio.NewWriterSize(f, bufferSize)}, nil
+			return &file{path: path, temp: temp, disk: d, f: f, w: bufio.NewWriterSize(f, bufferSize)}, nil
 		}
 		f.Close() // swept away in the moment before the lock
 	}
@@ -83,14 +84,8 @@ func sweep(path string) {
 }
 
 // finish brings the content to the disk and says who the file is. The lock stays until rename or discard.
-func (f *file) finish(fault func(string) error) (store.Identity, error) {
-	err := fault("write")
-	if err == nil {
-		err = f.w.Flush()
-	}
-	if err == nil {
-		err = fault("sync")
-	}
+func (f *file) finish() (store.Identity, error) {
+	err := f.w.Flush()
 	if err == nil {
 		err = f.f.Sync()
 	}
@@ -105,16 +100,13 @@ func (f *file) finish(fault func(string) error) (store.Identity, error) {
 }
 
 // rename puts the finished file in the place of its target.
-func (f *file) rename(fault func(string) error) error {
-	err := fault("rename")
-	if err == nil {
-		err = os.Rename(f.temp, f.path)
-	}
-	if err != nil {
+func (f *file) rename() error {
+	if err := f.disk.rename(f.temp, f.path); err != nil {
 		return fmt.Errorf("put %s in place: %w", printable(f.path), cause(err))
 	}
 	f.temp = ""
-	return f.f.Close()
+	f.f.Close() // what it holds is on the disk already
+	return nil
 }
 
 // discard takes the temporary file away again. After rename there is none, and it does nothing.
@@ -122,14 +114,14 @@ func (f *file) discard() {
 	if f.temp == "" {
 		return
 	}
-	os.Remove(f.temp)
+	f.disk.remove(f.temp)
 	f.f.Close()
 	f.temp = ""
 }
 
 // syncFolder makes renames last through a power cut. Some network file systems cannot sync a folder; they say EINVAL.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
+func syncFolder(on disk, dir string) error {
+	d, err := on.openFolder(dir)
 	if err != nil {
 		return fmt.Errorf("sync folder %s: %w", printable(dir), cause(err))
 	}

@@ -17,21 +17,18 @@ const KindReport = "report"
 // WriteFile writes one file under the rules of all outputs: it comes into its place whole or not at all, and replaces only what was
 // written from this job file, unless opt.Force is set. Results, errors and usage totals it never replaces. Of opt it reads JobFile, Inputs and Force.
 func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Options, write func(io.Writer) error) error {
-	if opt.fault == nil {
-		opt.fault = func(string) error { return nil }
-	}
-	outs, err := known(ctx, ledger)
-	if err != nil {
-		return err
-	}
 	if err := checkPath(path, opt); err != nil {
 		return err
 	}
 	sweep(path)
-	if err := probe(path); err != nil {
+	if err := probe(opt.on(), path); err != nil {
 		return err
 	}
 	there, err := standing(path)
+	if err != nil {
+		return err
+	}
+	outs, err := known(ctx, ledger) // after the place: whatever another put there is on record by then
 	if err != nil {
 		return err
 	}
@@ -41,7 +38,7 @@ func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Option
 	if err := checkOwner(path, there, outs, opt.Force); err != nil {
 		return err
 	}
-	f, err := create(path)
+	f, err := create(opt.on(), path)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", printable(path), cause(err))
 	}
@@ -49,7 +46,7 @@ func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Option
 	if err := write(f.w); err != nil {
 		return fmt.Errorf("write %s: %w", printable(path), cause(err))
 	}
-	id, err := f.finish(opt.fault)
+	id, err := f.finish()
 	if err != nil {
 		return err
 	}
@@ -57,10 +54,10 @@ func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Option
 	if err := ledger.RecordOutputs(ctx, record); err != nil {
 		return fmt.Errorf("record outputs: %w", err)
 	}
-	if err := f.rename(opt.fault); err != nil {
+	if err := f.rename(); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
+	return syncFolder(opt.on(), filepath.Dir(path))
 }
 
 // checkKind refuses to put a report in the place of results, or results in the place of a report: both are ours, and yet nobody

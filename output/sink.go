@@ -37,11 +37,8 @@ func (s *sink) open() error {
 	if s.path == Stdout {
 		s.buf = bufio.NewWriterSize(s.opt.Stdout, bufferSize)
 	} else {
-		err := s.opt.fault("create")
-		if err == nil {
-			s.file, err = create(s.path)
-		}
-		if err != nil {
+		var err error
+		if s.file, err = create(s.opt.on(), s.path); err != nil {
 			return s.failed(err)
 		}
 		s.buf = s.file.w
@@ -106,6 +103,6 @@ func (s *sink) finish() (err error) {
 	if s.file == nil {
 		return s.failed(s.buf.Flush())
 	}
-	s.id, err = s.file.finish(s.opt.fault)
+	s.id, err = s.file.finish()
 	return err
 }

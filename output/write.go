@@ -41,7 +41,14 @@ type Options struct {
 
 	Stdout io.Writer // where Files.Results goes when it is Stdout
 
-	fault func(op string) error // makes an operation on a file fail, in tests
+	disk disk // nil is the real one
+}
+
+func (o *Options) on() disk {
+	if o.disk == nil {
+		return realDisk{}
+	}
+	return o.disk
 }
 
 func (o Options) validate(files Files) error {
@@ -113,9 +120,6 @@ func Write(ctx context.Context, src Source, ledger Ledger, files Files, opt Opti
 }
 
 func writeFiles(ctx context.Context, src Source, ledger Ledger, files Files, opt Options) (Report, error) {
-	if opt.fault == nil {
-		opt.fault = func(string) error { return nil }
-	}
 	rows, err := src.Prices(ctx)
 	if err != nil {
 		return Report{}, fmt.Errorf("read prices: %w", err)

@@ -21,60 +21,6 @@ import (
 
 var errFault = errors.New("the disk is gone")
 
-// O3: whichever operation fails, each file is the old one or the new one, whole; no temporary file is left; and what
-// stands is still ours, so that the next Write repairs it without force.
-func TestEveryFailure(t *testing.T) {
-	_, now := write(t, story(), Options{})
-	old := [3]string{}
-	for n := 1; ; n++ {
-		_, files, opt := setup(t)
-		led := &ledger{}
-		before := story()
-		before.rows = before.rows[4:] // only failures, other totals
-		before.totals = before.totals[:1]
-		if _, err := Write(t.Context(), before, led, files, opt); err != nil {
-			t.Fatal(err)
-		}
-		old = texts(t, files)
-		var op string
-		calls := 0
-		opt.fault = func(name string) error {
-			if calls++; calls == n {
-				op = name
-				return errFault
-			}
-			return nil
-		}
-		_, err := Write(t.Context(), story(), led, files, opt)
-		if calls < n {
-			if err != nil || n < 10 {
-				t.Fatalf("after %d operations: %v", n-1, err)
-			}
-			break
-		}
-		if !errors.Is(err, errFault) {
-			t.Errorf("operation %d (%s): %v", n, op, err)
-		}
-		got := texts(t, files)
-		for i := range got {
-			if got[i] != old[i] && got[i] != now[i] {
-				t.Errorf("operation %d (%s) left a file that is neither old nor new:\n%s", n, op, got[i])
-			}
-		}
-		if op != "rename" && op != "sync folder" && cmp.Diff(old, got) != "" {
-			t.Errorf("operation %d (%s) changed a file before all were ready", n, op)
-		}
-		noTemporary(t, files)
-		opt.fault = nil
-		if _, err := Write(t.Context(), story(), led, files, opt); err != nil {
-			t.Errorf("after operation %d (%s) failed: %v", n, op, err)
-		}
-		if diff := cmp.Diff(now, texts(t, files)); diff != "" {
-			t.Errorf("after operation %d (%s) failed, written again:\n%s", n, op, diff)
-		}
-	}
-}
-
 func noTemporary(t *testing.T, files Files) {
 	t.Helper()
 	for _, name := range strings.Split(names(t, filepath.Dir(files.Usage)), "\n") {
@@ -86,9 +32,9 @@ func noTemporary(t *testing.T, files Files) {
 
 // A disk that is full in the middle of a large file, played by a limit on the size of files. The limit holds for all of
 // a process, so it is a child that runs into it.
-func TestDiskFull(t *testing.T) {
+func TestO3_DiskFull(t *testing.T) {
 	if os.Getenv("OUTPUT_TEST_DISK_FULL") == "" {
-		child := exec.Command(os.Args[0], "-test.run=^TestDiskFull$")
+		child := exec.Command(os.Args[0], "-test.run=^TestO3_DiskFull$")
 		child.Env = append(os.Environ(), "OUTPUT_TEST_DISK_FULL=1")
 		if out, err := child.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
@@ -127,7 +73,7 @@ func TestDiskFull(t *testing.T) {
 }
 
 // Reading fails in the middle: the same.
-func TestSourceFails(t *testing.T) {
+func TestO3_SourceFails(t *testing.T) {
 	for _, format := range []Format{JSONL, CSV, Parquet} {
 		_, files, opt := setup(t)
 		opt.Format = format
@@ -177,18 +123,18 @@ func TestStdoutClosed(t *testing.T) {
 }
 
 // An error between two renames says which file is which.
-func TestHalfInPlace(t *testing.T) {
+func TestO3_HalfInPlace(t *testing.T) {
 	for nth, want := range []string{"", "R is new, E and U are as before", "R and E are new, U is as before"} {
 		_, files, opt := setup(t)
 		seen := 0
-		opt.fault = func(op string) error {
+		opt.disk = hooked{realDisk{}, func(op string) error {
 			if op == "rename" {
 				if seen++; seen == nth+1 {
 					return errFault
 				}
 			}
 			return nil
-		}
+		}}
 		_, err := Write(t.Context(), story(), &ledger{}, files, opt)
 		want = strings.NewReplacer("R", files.Results, "E", files.Errors, "U", files.Usage).Replace(want)
 		full := "put " + files.list()[nth] + " in place: the disk is gone"
@@ -201,8 +147,8 @@ func TestHalfInPlace(t *testing.T) {
 	}
 }
 
-// O11: an output is a function of the job file.
-func TestWriteTwice(t *testing.T) {
+// An output is a function of the job file.
+func TestO11_WriteTwice(t *testing.T) {
 	for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}, {Format: Parquet}, {Format: Parquet, Shape: Chat}} {
 		_, one := write(t, story(), opt)
 		_, two := write(t, story(), opt)
@@ -212,9 +158,9 @@ func TestWriteTwice(t *testing.T) {
 	}
 }
 
-// O6, O5: the rows of the two files are the rows of the input, once each and in order. What is written to learn from has a row for each
+// The rows of the two files are the rows of the input, once each and in order. What is written to learn from has a row for each
 // choice: the story has an answer with two.
-func TestRowsInRowsOut(t *testing.T) {
+func TestO5_O6_RowsInRowsOut(t *testing.T) {
 	for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Format: CSV}, {Format: Parquet}, {Shape: Pairs}} {
 		rep, _ := write(t, story(), opt)
 		want := rep.Rows
@@ -309,7 +255,7 @@ func TestLeftovers(t *testing.T) {
 	for _, path := range kept {
 		put(t, path, "mine")
 	}
-	living, err := create(files.Results)
+	living, err := create(realDisk{}, files.Results)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,10 +273,11 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// lockedLedger lets several exports use one ledger.
+// lockedLedger lets several exports use one ledger, and may do something before it takes a record.
 type lockedLedger struct {
 	mu sync.Mutex
 	ledger
+	before func()
 }
 
 func (l *lockedLedger) Outputs(ctx context.Context) ([]store.Output, error) {
@@ -340,13 +287,16 @@ func (l *lockedLedger) Outputs(ctx context.Context) ([]store.Output, error) {
 }
 
 func (l *lockedLedger) RecordOutputs(ctx context.Context, outs ...store.Output) error {
+	if before := l.before; before != nil {
+		before()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ledger.RecordOutputs(ctx, outs...)
 }
 
-// O10: two exports to one file in every order of record and rename: whole files, and ours ever after.
-func TestTwoExports(t *testing.T) {
+// Two exports to one file in every order of record and rename: whole files, and ours ever after.
+func TestO10_TwoExports(t *testing.T) {
 	_, now := write(t, story(), Options{})
 	for _, at := range []string{"create", "write", "sync", "record", "rename", "sync folder"} {
 		for nth := range 3 {
@@ -358,7 +308,7 @@ func TestTwoExports(t *testing.T) {
 				}
 				outer := opt
 				seen := 0
-				outer.fault = func(op string) error {
+				step := func(op string) error {
 					if op != at {
 						return nil
 					}
@@ -367,6 +317,12 @@ func TestTwoExports(t *testing.T) {
 					}
 					_, err := Write(t.Context(), story(), led, files, opt) // the other export, all at once
 					return err
+				}
+				outer.disk = hooked{realDisk{}, step}
+				led.before = func() {
+					if err := step("record"); err != nil {
+						t.Error(err)
+					}
 				}
 				if _, err := Write(t.Context(), story(), led, files, outer); err != nil {
 					t.Fatal(err)
@@ -383,16 +339,16 @@ func TestTwoExports(t *testing.T) {
 }
 
 // A file that somebody put there while the run was on is not written over, and does not become ours.
-func TestFileAppears(t *testing.T) {
+func TestO1_FileAppears(t *testing.T) {
 	_, files, opt := setup(t)
 	led := &ledger{}
 	appear := opt
-	appear.fault = func(op string) error {
+	appear.disk = hooked{realDisk{}, func(op string) error {
 		if op == "sync" {
 			put(t, files.Usage, "mine")
 		}
 		return nil
-	}
+	}}
 	var refused *RefusedError
 	if _, err := Write(t.Context(), story(), led, files, appear); !errors.As(err, &refused) || refused.Path != files.Usage {
 		t.Error(err)
