@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,20 +17,19 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"batch/runner/chat/sim"
+	"batch/runner/chat/sim/simtest"
 )
 
 // server is an API that a story calls: the practice server, which tells nobody that it is one, behind answers that the story
 // may have written itself. It keeps every call.
 type server struct {
-	http     *httptest.Server
-	practice *sim.Server
+	*simtest.Listening
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and made anew with every call
 	calls    []call
 	replies  []reply
 	released chan struct{} // closed: held calls go on
-	closed   chan struct{}
 }
 
 // call is a request as it came over the wire.
@@ -80,19 +77,22 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 	if *models != "" {
 		opt.Models = strings.Split(*models, ",")
 	}
-	s := &server{changed: make(chan struct{}), released: make(chan struct{}), closed: make(chan struct{})}
-	s.practice, err = sim.New(opt)
-	ts.Check(err)
+	s := &server{changed: make(chan struct{}), released: make(chan struct{})}
 	if *script != "" {
 		s.replies = readReplies(ts, *script)
 	}
-	s.http = httptest.NewUnstartedServer(s.handler(*simulated))
-	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
-	if *secure {
-		s.http.StartTLS()
-	} else {
-		s.http.Start()
+	opt.Script = s.script
+	practice, err := sim.New(opt)
+	ts.Check(err)
+	var handler http.Handler = unsigned{practice}
+	if *simulated {
+		handler = practice
 	}
+	wire := simtest.HTTP1
+	if *secure {
+		wire = simtest.TLS
+	}
+	s.Listening = simtest.Listen(of(ts).t, wire, handler)
 	of(ts).servers[args[0]] = s
 	ts.Setenv(args[0], s.baseURL())
 	ts.Setenv("PORT", portOf(s.baseURL()))
@@ -119,82 +119,58 @@ func readReplies(ts *testscript.TestScript, name string) (all []reply) {
 	}
 }
 
-func (s *server) baseURL() string { return s.http.URL + "/v1" }
+func (s *server) baseURL() string { return s.URL + "/v1" }
 
-func (s *server) close() {
-	close(s.closed)
-	s.practice.Close()
-	s.http.CloseClientConnections()
-	s.http.Close()
-}
-
-func (s *server) handler(simulated bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		how := s.take(call{r.Header.Clone(), body})
-		if how.Hold {
-			select {
-			case <-s.released:
-			case <-s.closed:
-			case <-r.Context().Done():
-			}
-		}
-		switch {
-		case how.Status == 0 && simulated:
-			s.practice.ServeHTTP(w, r)
-		case how.Status == 0:
-			s.practice.ServeHTTP(unsigned{w}, r)
-		default:
-			how.write(w, r)
-		}
-	}
-}
-
-// take keeps a call and says how it is answered.
-func (s *server) take(c call) reply {
+// script keeps a call and says how it is answered.
+func (s *server) script(a sim.Ask) []sim.Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls = append(s.calls, c)
+	s.calls = append(s.calls, call{a.Header.Clone(), a.Body})
 	close(s.changed)
 	s.changed = make(chan struct{})
 	if len(s.replies) == 0 {
-		return reply{}
+		return nil
 	}
 	how := s.replies[0]
 	if s.replies[0].Times--; s.replies[0].Times == 0 || how.Times == 0 {
 		s.replies = s.replies[1:]
 	}
-	return how
+	return s.steps(how, a.Header.Get("Authorization"))
 }
 
-func (h reply) write(w http.ResponseWriter, r *http.Request) {
-	body := []byte(h.Text)
-	if h.Text == "" {
-		body = h.Body
-		w.Header().Set("Content-Type", "application/json")
+func (s *server) steps(how reply, auth string) []sim.Step {
+	var steps []sim.Step
+	if how.Hold {
+		steps = append(steps, sim.Step{Until: s.released})
 	}
-	body = bytes.ReplaceAll(body, []byte("{auth}"), []byte(r.Header.Get("Authorization")))
-	if h.Cut {
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
+	if how.Status == 0 {
+		return steps
 	}
-	for name, value := range h.Header {
-		w.Header().Set(name, strings.ReplaceAll(value, "{auth}", r.Header.Get("Authorization")))
+	answer := sim.Step{Status: how.Status, Header: http.Header{}, Body: []byte(how.Text)}
+	if how.Text == "" {
+		answer.Body = how.Body
+		answer.Header.Set("Content-Type", "application/json")
 	}
-	w.WriteHeader(h.Status)
-	w.Write(body)
-	if h.Cut {
-		http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
+	answer.Body = bytes.ReplaceAll(answer.Body, []byte("{auth}"), []byte(auth))
+	for name, value := range how.Header {
+		answer.Header.Set(name, strings.ReplaceAll(value, "{auth}", auth))
 	}
+	if how.Cut {
+		answer.End = sim.Cut
+	}
+	return append(steps, answer)
 }
 
-// unsigned takes the mark of the practice server off its answers.
-type unsigned struct{ http.ResponseWriter }
+// unsigned is a practice server that takes its mark off its answers.
+type unsigned struct{ *sim.Server }
 
-func (u unsigned) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+func (u unsigned) ServeHTTP(w http.ResponseWriter, r *http.Request) { u.Server.ServeHTTP(unmarked{w}, r) }
 
-func (u unsigned) WriteHeader(status int) {
+type unmarked struct{ http.ResponseWriter }
+
+func (u unmarked) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+
+func (u unmarked) WriteHeader(status int) {
 	u.Header().Del("Batch-Simulated")
 	u.ResponseWriter.WriteHeader(status)
 }

@@ -79,7 +79,7 @@ func (s *story) end() {
 		s.t.Errorf("%s was never finished", id)
 	}
 	for _, srv := range s.servers {
-		srv.close()
+		srv.Close()
 	}
 	if s.t.Failed() {
 		return
