@@ -164,7 +164,9 @@ func (s *server) steps(how reply, auth string) []sim.Step {
 // unsigned is a practice server that takes its mark off its answers.
 type unsigned struct{ *sim.Server }
 
-func (u unsigned) ServeHTTP(w http.ResponseWriter, r *http.Request) { u.Server.ServeHTTP(unmarked{w}, r) }
+func (u unsigned) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	u.Server.ServeHTTP(unmarked{w}, r)
+}
 
 type unmarked struct{ http.ResponseWriter }
 
