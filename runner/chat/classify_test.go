@@ -6,35 +6,37 @@ import (
 	"testing"
 )
 
+// ofStatus is the class of a response that says nothing but its status.
+func ofStatus(status int) verdict {
+	switch status {
+	case 401:
+		return verdict{RunStops, KeyRefused}
+	case 402:
+		return verdict{RunStops, QuotaSpent}
+	case 403:
+		return verdict{JobFailed, Forbidden}
+	case 404, 405:
+		return verdict{RunStops, WrongEndpoint}
+	case 408, 409:
+		return verdict{Unknown, ReasonNone}
+	case 425, 503, 529:
+		return verdict{NotProcessed, ReasonNone}
+	case 429:
+		return verdict{NotProcessed, RateLimited}
+	}
+	switch status / 100 {
+	case 3:
+		return verdict{RunStops, WrongEndpoint}
+	case 4:
+		return verdict{JobFailed, ReasonNone}
+	}
+	return verdict{Unknown, ReasonNone}
+}
+
 // Every status from 100 to 999 has a class, with no body, with an API's error and with a gateway's page.
 func TestH21_EveryStatusHasAClass(t *testing.T) {
-	bare := func(status int) verdict {
-		switch status {
-		case 401:
-			return verdict{RunStops, KeyRefused}
-		case 402:
-			return verdict{RunStops, QuotaSpent}
-		case 403:
-			return verdict{JobFailed, Forbidden}
-		case 404, 405:
-			return verdict{RunStops, WrongEndpoint}
-		case 408, 409:
-			return verdict{Unknown, ReasonNone}
-		case 425, 503, 529:
-			return verdict{NotProcessed, ReasonNone}
-		case 429:
-			return verdict{NotProcessed, RateLimited}
-		}
-		switch status / 100 {
-		case 3:
-			return verdict{RunStops, WrongEndpoint}
-		case 4:
-			return verdict{JobFailed, ReasonNone}
-		}
-		return verdict{Unknown, ReasonNone}
-	}
 	for status := 100; status <= 999; status++ {
-		want := bare(status)
+		want := ofStatus(status)
 		if got := judge(status, nil); got != want {
 			t.Errorf("%d: %v, want %v", status, got, want)
 		}

@@ -2,8 +2,6 @@ package chat
 
 import (
 	"bufio"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -125,27 +123,36 @@ func TestResetAndCut(t *testing.T) {
 	}
 }
 
-// A body that is cut at any byte is no answer, with a length, in chunks or with neither.
+// A body that is cut at any byte is no answer, with a length, with a wrong one, in chunks, packed or with neither.
 func TestH4_BodyCutAtEveryByte(t *testing.T) {
 	var head, body string
 	client, _ := raw(t, func(_ int64, conn *net.TCPConn, _ func() bool) {
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\n"+head+"\r\n"+body)
 	})
-	for n := 0; n <= len(completion); n++ {
-		for _, form := range []string{"length", "chunks", "neither"} {
-			head, body = "", completion[:n]
+	packed := zipped(completion)
+	for _, form := range []string{"length", "a length that is too small", "chunks", "neither", "gzip"} {
+		sent := completion
+		if form == "gzip" {
+			sent = packed
+		}
+		for n := 0; n <= len(sent); n++ {
+			head, body = "", sent[:n]
+			whole := n == len(sent)
 			switch form {
 			case "length":
-				head = fmt.Sprintf("Content-Length: %d\r\n", len(completion))
+				head = fmt.Sprintf("Content-Length: %d\r\n", len(sent))
+			case "a length that is too small":
+				head, body = fmt.Sprintf("Content-Length: %d\r\n", n), sent
 			case "chunks":
 				head = "Transfer-Encoding: chunked\r\n"
-				if body = fmt.Sprintf("%x\r\n%s", len(completion), completion[:n]); n == len(completion) {
+				if body = fmt.Sprintf("%x\r\n%s", len(sent), sent[:n]); whole {
 					body += "\r\n0\r\n\r\n"
 				}
+			case "gzip":
+				head = "Content-Encoding: gzip\r\n"
 			}
-			r := do(client, request)
-			if whole := n == len(completion); (r.Class == Done) != whole || !whole && r.Class != Unknown {
-				t.Errorf("%d of %d bytes with %s: %v %s", n, len(completion), form, r.Class, r.Message)
+			if r := do(client, request); (r.Class == Done) != whole || !whole && r.Class != Unknown {
+				t.Errorf("%d of %d bytes with %s: %v %s", n, len(sent), form, r.Class, r.Message)
 			}
 		}
 	}
@@ -219,37 +226,6 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				t.Errorf("%d to %s: %+v, %d calls, %d elsewhere", status, location, r, calls.Load(), elsewhere.Load())
 			}
 		}
-	}
-}
-
-func TestH16_ContentEncodings(t *testing.T) {
-	zip := func(s string) string {
-		var b bytes.Buffer
-		w := gzip.NewWriter(&b)
-		io.WriteString(w, s)
-		w.Close()
-		return b.String()
-	}
-	for name, row := range map[string]struct {
-		body, encoding string
-		class          Class
-		reason         Reason
-	}{
-		"gzip":     {zip(completion), "gzip", Done, ReasonNone},
-		"identity": {completion, "identity", Done, ReasonNone},
-		"brotli":   {completion, "br", Unknown, ReasonNone},
-		"twice":    {zip(zip(completion)), "gzip", Unknown, ReasonNone},
-		"cut":      {zip(completion)[:90], "gzip", Unknown, ReasonNone},
-		"a bomb":   {zip(`{"a":"` + strings.Repeat("0", 4<<20) + `"}`), "gzip", JobFailed, ResponseTooLarge},
-		"not gzip": {completion, "gzip", Unknown, ReasonNone},
-	} {
-		r := do(serve(t, answer(200, row.body, "Content-Encoding", row.encoding), func(o *Options) { o.MaxResponse = 1 << 20 }), request)
-		if r.Class != row.class || r.Reason != row.reason || len(r.Body) > maxErrorBody {
-			t.Errorf("%s: %v %v %q, %d bytes kept", name, r.Class, r.Reason, r.Message, len(r.Body))
-		}
-	}
-	if r := do(serve(t, answer(401, "x", "Content-Encoding", "br")), request); r.Reason != KeyRefused {
-		t.Errorf("a refusal in an unknown encoding: %+v", r)
 	}
 }
 
