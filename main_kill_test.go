@@ -84,7 +84,9 @@ type victim struct {
 	dir    string
 	wire   *wire
 	flags  []string
-	untold bool // some answers come without their usage
+	env    []string // of its children, beside the usual
+	weight int      // of every prompt, in words more
+	untold bool     // some answers come without their usage
 
 	prompts  []string
 	child    int
@@ -131,7 +133,7 @@ func (v *victim) grow(n int, r *rand.Rand) {
 	city := []string{"東京", `\u6771\u4eac`}[r.IntN(2)]
 	for range n {
 		i := len(v.prompts) + 1
-		v.prompts = append(v.prompts, fmt.Sprintf("seed %d, prompt %d:%s \"naïve\" 東京 \u2028 end", v.seed, i, strings.Repeat(" and so on", i%40)))
+		v.prompts = append(v.prompts, fmt.Sprintf("seed %d, prompt %d:%s \"naïve\" 東京 \u2028 end", v.seed, i, strings.Repeat(" and so on", i%40+v.weight)))
 	}
 	var text bytes.Buffer
 	for i, prompt := range v.prompts {

@@ -1,0 +1,376 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// recorder lets a victim's runs be recorded, a log each: log.1, log.2, and log.3.killed where the run was killed.
+type recorder struct {
+	*victim
+	shim   shim
+	logs   string // folder
+	mirror *mirror
+	mu     sync.Mutex
+	log    string // of the present run
+	calls  []arrival
+}
+
+// arrival is a call that came to the server, and how long the log was by then.
+type arrival struct {
+	prompt, log string
+	length      int64
+}
+
+// record tells a story of runs, all of one job file: two imports, a run that ends early by itself, kills with calls in flight, in
+// recovery and while answers are saved, an interruption, and the end.
+func record(t *testing.T, binary string, seed uint64, prompts, weight int) *recorder {
+	w := newWire(t, seed)
+	r := &recorder{victim: newVictimOf(t, binary, seed, w), shim: buildShim(t), logs: t.TempDir()}
+	r.mirror = newMirror(filepath.Join(t.TempDir(), "mirror"))
+	t.Cleanup(r.mirror.close)
+	r.tap(w)
+	r.weight, r.prompts = weight, nil
+	r.flags = []string{"--concurrency", "8"}
+	r.grow(prompts*2/3, r.random())
+
+	r.run(func() {
+		r.exits(exitStopped, r.runArgs(prompts/8)...)
+		r.look(false)
+	})
+	r.kill(moment{first: asked, call: prompts / 8})
+	r.kill(moment{first: locked, then: within(r.random(), 10)})
+	r.grow(prompts-len(r.prompts), r.random())
+	r.kill(moment{first: answered, call: prompts / 8, then: within(r.random(), 4)})
+	r.run(r.interrupt)
+	r.run(r.finish)
+	if err := errors.Join(os.Rename(r.path("in.jsonl"), filepath.Join(r.logs, "in.jsonl")), os.RemoveAll(r.dir)); err != nil {
+		t.Fatal(err) // an image that is gone on with elsewhere is not to know these outputs
+	}
+	r.checkCallsAreOnRecord()
+	return r
+}
+
+// tap notes how far the log is when a call comes in.
+func (r *recorder) tap(w *wire) {
+	w.http.Close()
+	w.http = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		r.mu.Lock()
+		if info, err := os.Stat(r.log); err == nil {
+			r.calls = append(r.calls, arrival{promptOf(body), filepath.Base(r.log), info.Size()})
+		}
+		r.mu.Unlock()
+		w.ServeHTTP(rw, req)
+	}))
+}
+
+func (r *recorder) kill(m moment) {
+	r.run(func() { r.victim.run(m) })
+}
+
+// interrupt sends one Ctrl-C when calls are in flight.
+func (r *recorder) interrupt() {
+	happened := r.wire.set(r.child, 20, true)
+	c := r.batch(r.runArgs(0)...)
+	select {
+	case <-happened:
+	case <-c.ended:
+	}
+	c.cmd.Process.Signal(syscall.SIGINT)
+	if !c.await(nil) || c.cmd.ProcessState.ExitCode() != exitInterrupted {
+		r.t.Fatalf("interrupted: %v\n%s", c.cmd.ProcessState, &c.said)
+	}
+	r.look(false)
+}
+
+// run records what is done, and holds the record against the files.
+func (r *recorder) run(do func()) {
+	r.t.Helper()
+	r.child++
+	log := filepath.Join(r.logs, fmt.Sprint("log.", r.child))
+	r.mu.Lock()
+	r.log = log
+	r.mu.Unlock()
+	r.env = r.shim.env(r.jobFile(), "SHIM_LOG="+log)
+	kills := r.tally.kills
+	do()
+	killed := r.tally.kills > kills
+	edits, err := readEdits(log)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if edits, err = r.mirror.follow(edits, r.jobFile(), killed); err != nil {
+		r.t.Fatalf("after child %d: %v", r.child, err)
+	}
+	if !killed {
+		return
+	}
+	var end int64
+	if len(edits) > 0 {
+		end = edits[len(edits)-1].end
+	}
+	err = os.Truncate(log, end)
+	if err == nil {
+		err = os.Rename(log, log+".killed")
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// mirror is a folder in which the edits of a log are done again.
+type mirror struct {
+	jobFile string
+	files   map[string]*os.File
+}
+
+func newMirror(dir string) *mirror {
+	os.Mkdir(dir, 0o700)
+	return &mirror{filepath.Join(dir, "job.db"), map[string]*os.File{}}
+}
+
+func (m *mirror) close() {
+	for _, f := range m.files {
+		f.Close()
+	}
+}
+
+func (m *mirror) do(e *edit) error {
+	f := m.files[e.file]
+	var err error
+	switch e.kind {
+	case "found", "create":
+		if f == nil {
+			m.files[e.file], err = os.OpenFile(m.jobFile+suffixes[e.file], os.O_CREATE|os.O_RDWR, 0o600)
+		}
+	case "write":
+		_, err = f.WriteAt(e.data, e.offset)
+	case "truncate":
+		err = f.Truncate(e.offset)
+	case "unlink":
+		delete(m.files, e.file)
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	return err
+}
+
+// follow does the edits and compares with what the process really left: nothing may have gone past the shim. It returns the edits
+// without the last one if that was recorded, but the process was killed before it was done.
+func (m *mirror) follow(edits []*edit, jobFile string, killed bool) ([]*edit, error) {
+	for i, e := range edits {
+		if killed && i == len(edits)-1 && e.kind != "sync" && m.differs(jobFile) == nil {
+			return edits[:i], nil
+		}
+		if err := m.do(e); err != nil {
+			return nil, err
+		}
+	}
+	return edits, m.differs(jobFile)
+}
+
+func (m *mirror) differs(jobFile string) error {
+	for name, suffix := range suffixes {
+		want, err := os.ReadFile(jobFile + suffix)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		got, err := os.ReadFile(m.jobFile + suffix)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if !bytes.Equal(got, want) {
+			return fmt.Errorf("the log of %s makes %d bytes that are not the %d of the file", name, len(got), len(want))
+		}
+	}
+	return nil
+}
+
+// checkCallsAreOnRecord: when a call comes to the server, its attempt is durable in the job file. It would else go out again after a power
+// cut, and nobody would know.
+func (r *recorder) checkCallsAreOnRecord() {
+	h, err := loadHistory(r.logs)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	lines := map[string]int{}
+	for i, prompt := range h.prompts {
+		lines[prompt] = i + 1
+	}
+	calls := map[int]int{}
+	for _, call := range r.calls {
+		line := lines[call.prompt]
+		calls[line]++
+		state := h.knownAt(call.log, call.length)
+		if state < 0 || h.states[state].attempts[line] < calls[line] {
+			r.t.Errorf("call %d for line %d came before its attempt was durable", calls[line], line)
+		}
+	}
+	if len(r.calls) == 0 {
+		r.t.Error("no call was seen")
+	}
+}
+
+// history is the record of all runs, and what must be kept of it at any moment.
+type history struct {
+	input   []byte
+	prompts []string
+	edits   []*edit
+	acks    []ack
+	states  []state // after each transaction
+	runs    map[string]span
+	answer  map[int]string // by line
+	done    map[int]int    // the first state in which a line has its answer
+	wraps   int            // how often the write-ahead log was begun anew within a run
+}
+
+// span is where the edits of a run begin and end.
+type span struct{ from, to int }
+
+// ack: a power cut with that many edits behind it or more leaves at least states[state].
+type ack struct{ at, state int }
+
+type state struct {
+	attempts map[int]int // by line
+	done     int
+}
+
+func loadHistory(logs string) (*history, error) {
+	s := &history{runs: map[string]span{}, answer: map[int]string{}, done: map[int]int{}}
+	if err := s.readInput(filepath.Join(logs, "in.jsonl")); err != nil {
+		return nil, err
+	}
+	names, err := filepath.Glob(filepath.Join(logs, "log.*"))
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(fastFolder(), "batch-history-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	m := newMirror(dir)
+	defer m.close()
+	for n := 1; n <= len(names); n++ {
+		name, killed := fmt.Sprint("log.", n), false
+		edits, err := readEdits(filepath.Join(logs, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			killed = true
+			edits, err = readEdits(filepath.Join(logs, name+".killed"))
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.runs[name] = span{len(s.edits), len(s.edits) + len(edits)}
+		if err := s.add(m, edits, killed); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *history) readInput(name string) (err error) {
+	if s.input, err = os.ReadFile(name); err != nil {
+		return err
+	}
+	for line := range bytes.Lines(s.input) {
+		var row struct{ Prompt string }
+		if err := json.Unmarshal(line, &row); err != nil {
+			return err
+		}
+		s.prompts = append(s.prompts, row.Prompt)
+	}
+	return nil
+}
+
+// add follows a run and finds the moments at which it knew that a transaction was committed: when the sync behind it returned, or, should
+// there be none, when it began to write the next one, or ended. That a transaction is committed, the header of its last frame in the
+// write-ahead log says.
+func (s *history) add(m *mirror, edits []*edit, killed bool) error {
+	committed := false
+	var last int64 // offset of the header that said so
+	for i, e := range edits {
+		header := e.kind == "write" && e.file == "wal" && (len(e.data) == 24 || e.offset == 0)
+		if committed && header && (e.offset > last || e.offset == 0) {
+			if err := s.acknowledge(m); err != nil {
+				return err
+			}
+			committed = false
+		}
+		if header && e.offset == 0 && i > 0 && edits[i-1].kind != "create" {
+			s.wraps++
+		}
+		if header && e.offset > 0 && !bytes.Equal(e.data[4:8], make([]byte, 4)) {
+			committed, last = true, e.offset
+		}
+		if err := m.do(e); err != nil {
+			return err
+		}
+		s.edits = append(s.edits, e)
+		if e.kind == "sync" && e.file == "wal" && committed {
+			if err := s.acknowledge(m); err != nil {
+				return err
+			}
+			committed = false
+		}
+	}
+	if committed && !killed {
+		return s.acknowledge(m)
+	}
+	return nil
+}
+
+func (s *history) acknowledge(m *mirror) error {
+	answers, attempts, err := readJobFile(m.jobFile, "mode=ro")
+	if err != nil {
+		return err
+	}
+	n := len(s.states)
+	for line, answer := range answers {
+		if before, known := s.answer[line]; !known {
+			s.answer[line], s.done[line] = answer, n
+		} else if before != answer {
+			return fmt.Errorf("the answer to line %d changed", line)
+		}
+	}
+	if len(answers) != len(s.answer) {
+		return fmt.Errorf("%d lines have no answer any more", len(s.answer)-len(answers))
+	}
+	s.states = append(s.states, state{maps.Clone(attempts), len(answers)})
+	s.acks = append(s.acks, ack{len(s.edits), n})
+	return nil
+}
+
+// knownAt is the last state that was acknowledged when the log had this length, -1 if there was none.
+func (s *history) knownAt(log string, length int64) int {
+	at := s.runs[log].from
+	for at < s.runs[log].to && s.edits[at].end <= length {
+		at++
+	}
+	return s.acknowledged(at)
+}
+
+// acknowledged is the last state that a cut behind so many edits must leave, -1 if there is none.
+func (s *history) acknowledged(at int) int {
+	state := -1
+	for _, a := range s.acks {
+		if a.at > at {
+			break
+		}
+		state = a.state
+	}
+	return state
+}
