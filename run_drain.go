@@ -44,12 +44,8 @@ func (d *drain) sayPlan() {
 		send = min(send, limit)
 	}
 	f := d.forecast(send)
-	tokens := int64(0)
-	if likely := f.Total.Prompt.Likely; likely != nil {
-		tokens = *likely
-	}
 	e := event{"send": send, "jobs": c.Jobs, "done": c.Done, "failed": c.Failed, "skipped": c.Skipped,
-		"prompt_tokens_estimated": tokens, "endpoint": d.endpointName(), "dry_run": d.cfg.dryRun,
+		"prompt_tokens_estimated": promptTokens(f), "endpoint": d.endpointName(), "dry_run": d.cfg.dryRun,
 		"cost_estimated": f.Total.Cost}
 	verb := "will send"
 	if d.cfg.dryRun {
@@ -74,21 +70,31 @@ func (d *drain) sayPlan() {
 		text += " (" + strings.Join(rest, ", ") + ")"
 	}
 	if send > 0 {
-		text += fmt.Sprintf(": about %s prompt tokens", count(tokens))
-		cost := guessed(f.Total.Cost)
-		switch {
-		case cost != "":
-			text += ", " + cost
-		case d.cfg.simulate:
-			text += ", nothing to pay: the answers are made up"
-		case d.simulated:
-			text += ", for a practice server"
-		default:
-			text += ", price unknown (--price)"
-		}
+		text += ": " + d.needs(f)
 	}
 	d.term.say("plan", e, "%s", text)
 	d.sayPrices()
+}
+
+// needs tells what a forecast comes to.
+func (d *drain) needs(f output.Forecast) string {
+	text := fmt.Sprintf("about %s prompt tokens", count(promptTokens(f)))
+	switch cost := guessed(f.Total.Cost); {
+	case cost != "":
+		return text + ", " + cost
+	case d.cfg.simulate:
+		return text + ", nothing to pay: the answers are made up"
+	case d.simulated:
+		return text + ", for a practice server"
+	}
+	return text + ", price unknown (--price)"
+}
+
+func promptTokens(f output.Forecast) int64 {
+	if likely := f.Total.Prompt.Likely; likely != nil {
+		return *likely
+	}
+	return 0
 }
 
 // pricesNamed is how many prices are told before the rest are counted.

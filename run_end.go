@@ -88,6 +88,12 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 		reason, hint := d.explainStop(sum.Stop)
 		e := event{"cause": sum.Stop.Cause, "status": sum.Stop.Status, "type": printable(sum.Stop.Type),
 			"code": printable(sum.Stop.Code), "message": printable(sum.Stop.Message)}
+		if sum.Stop.Cause == runner.QuotaSpent {
+			if left, err := d.left(ctx); err == nil {
+				hint = "what is left needs " + d.needs(left) + ": " + hint
+				e["prompt_tokens_left"], e["cost_left"] = promptTokens(left), left.Total.Cost
+			}
+		}
 		if sum.Stop.Cause == runner.BudgetReached {
 			var err error
 			if d.raised, err = d.enough(ctx); err == nil {

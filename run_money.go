@@ -181,10 +181,7 @@ func (d *drain) readMoney(ctx context.Context) error {
 // enough is the budget that would do for all that is left, as flag and value: what was spent and the worst case of the rest, rounded up
 // to two digits.
 func (d *drain) enough(ctx context.Context) (flagValue, error) {
-	if err := d.readStanding(ctx); err != nil {
-		return flagValue{}, err
-	}
-	if err := d.readMoney(ctx); err != nil {
+	if err := d.lookAgain(ctx); err != nil {
 		return flagValue{}, err
 	}
 	b := d.budget()
@@ -220,6 +217,22 @@ func roundUp(n int64) int64 {
 		unit *= 10
 	}
 	return (n + unit - 1) / unit * unit
+}
+
+// left is what the jobs that are pending after the run will use and cost, by what its answers told.
+func (d *drain) left(ctx context.Context) (output.Forecast, error) {
+	if err := d.lookAgain(ctx); err != nil {
+		return output.Forecast{}, err
+	}
+	return d.forecast(d.counts.Pending), nil
+}
+
+// lookAgain reads after a run what was read before it.
+func (d *drain) lookAgain(ctx context.Context) error {
+	if err := d.readStanding(ctx); err != nil {
+		return err
+	}
+	return d.readMoney(ctx)
 }
 
 // forecast is what the pending jobs will use and cost; so many of them, or all.
