@@ -192,10 +192,15 @@ func (w *wire) answer(prompt string) (wireAnswer, error) {
 	if body == nil {
 		return wireAnswer{}, fmt.Errorf("%q was never asked", prompt)
 	}
+	return answerOf(w.answers, body)
+}
+
+// answerOf is what a practice server says to a request.
+func answerOf(server http.Handler, body []byte) (wireAnswer, error) {
 	rec := httptest.NewRecorder()
-	w.answers.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/v1/chat/completions", bytes.NewReader(body)))
+	server.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/v1/chat/completions", bytes.NewReader(body)))
 	if rec.Code != http.StatusOK {
-		return wireAnswer{}, fmt.Errorf("%q is answered with %d: %s", prompt, rec.Code, rec.Body)
+		return wireAnswer{}, fmt.Errorf("%.200s is answered with %d: %s", body, rec.Code, rec.Body)
 	}
 	var a wireAnswer
 	lines := bufio.NewScanner(rec.Body)
