@@ -42,7 +42,7 @@ var (
 )
 
 func drawPlan(r *rand.Rand, now time.Time) simPlan {
-	p := simPlan{prompts: 1 + r.IntN(40), runs: 1 + r.IntN(4)}
+	p := simPlan{prompts: 1 + r.IntN(40), runs: 1 + r.IntN(3)}
 	a := &p.api
 	for _, kind := range swarm(r, passing, 5) {
 		a.faults = append(a.faults, simFault{kind, oneOf(r, 0.01, 0.05, 0.1, 0.2)})
@@ -127,13 +127,13 @@ type simEnd struct {
 }
 
 func drawEnd(r *rand.Rand, prompts int) simEnd {
-	e := simEnd{how: oneOf(r, "", "", "gently", "twice", "term", "death", "death", "death")}
+	e := simEnd{how: oneOf(r, "", "gently", "twice", "term", "death", "death", "death")}
 	if e.how == "" {
 		return e
 	}
 	if r.IntN(4) > 0 {
-		e.call, e.whole = 1+r.IntN(prompts), r.IntN(2) == 0
+		e.call, e.whole = 1+r.IntN(1+r.IntN(prompts)), r.IntN(2) == 0
 	}
-	e.then = time.Duration(r.Int64N(int64(oneOf(r, time.Microsecond, 3*time.Millisecond, time.Second, time.Minute, 20*time.Minute))))
+	e.then = time.Duration(r.Int64N(int64(oneOf(r, time.Microsecond, 3*time.Millisecond, 3*time.Millisecond, time.Second, time.Minute, 20*time.Minute))))
 	return e
 }
