@@ -109,6 +109,26 @@ func TestRetry(t *testing.T) {
 			}
 		})
 	})
+	t.Run("also one that fails its job", func(t *testing.T) {
+		in(t, 1, func(n int, _ string) chat.Result {
+			if n == 3 {
+				return done("x")
+			}
+			res := refused(chat.Unknown, "", 500, "")
+			res.Replayed = n == 2
+			return res
+		}, func(w *world) {
+			for range 3 {
+				if _, err := w.store.RetryFailed(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				w.run(Options{MaxAttempts: 1})
+			}
+			if len(w.api.calls) != 3 || w.api.calls[0].key != w.api.calls[1].key || w.api.calls[1].key == w.api.calls[2].key {
+				t.Errorf("%+v", w.api.calls)
+			}
+		})
+	})
 }
 
 func TestLimit(t *testing.T) {

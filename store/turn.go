@@ -62,7 +62,7 @@ type Outcome struct {
 	FinishReason               string
 	EstimatedPrompt, Estimated int64 // when Usage is not Known
 
-	// Retry and Release: the job's counters from now on.
+	// Retry and Release: the job's counters from now on. Fail: Used and Generation.
 	RunAfter                time.Time
 	Used, Timeouts, Limited int
 	Invalid                 int
@@ -190,8 +190,8 @@ func (s *Store) apply(ctx context.Context, o *Outcome) error {
 		return s.saveAnswer(ctx, o)
 	case Fail:
 		return s.end(ctx, o, `
-			UPDATE jobs SET state = 'failed', unknown = unknown + ?, used = ?
-			WHERE id = ? AND state = 'running' AND attempt = ?`, o.possiblyPaid(), o.Used, o.Job, o.Attempt)
+			UPDATE jobs SET state = 'failed', unknown = unknown + ?, used = ?, generation = ?
+			WHERE id = ? AND state = 'running' AND attempt = ?`, o.possiblyPaid(), o.Used, o.Generation, o.Job, o.Attempt)
 	case Retry, Release:
 		return s.end(ctx, o, `
 			UPDATE jobs SET state = 'pending', attempt = NULL, run_after = ?, last = ?, unknown = unknown + ?,
