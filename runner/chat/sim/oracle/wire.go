@@ -133,7 +133,7 @@ func (t *thread) pair(c Case) (pairs []pair, fit bool) {
 		fits[i] = make([]bool, calls+1)
 		for k := calls; k >= 0; k-- {
 			fits[i][k] = i == rows && k == calls ||
-				i < rows && k < calls && t.rows[i].matches(t.calls[k]) && fits[i+1][k+1] ||
+				i < rows && k < calls && t.matches(i, k, c) && fits[i+1][k+1] ||
 				i < rows && t.rows[i].unmet(c) && fits[i+1][k]
 		}
 	}
@@ -141,12 +141,20 @@ func (t *thread) pair(c Case) (pairs []pair, fit bool) {
 		return nil, false
 	}
 	for i, k := 0, 0; i < rows; i++ {
-		if k < calls && t.rows[i].matches(t.calls[k]) && fits[i+1][k+1] {
+		if k < calls && t.matches(i, k, c) && fits[i+1][k+1] {
 			pairs = append(pairs, pair{t.rows[i], t.calls[k]})
 			k++
 		}
 	}
 	return pairs, true
+}
+
+// matches: an attempt and a call can be one. Where requests get lost, a call after the end of a run belongs to an attempt of a later one.
+func (t *thread) matches(i, k int, c Case) bool {
+	a, call := t.rows[i], t.calls[k]
+	r := t.j.runs[a.run]
+	late := r.ended.Valid && r.reason.String != "died" && !call.When.IsZero() && call.When.UnixMilli() > r.ended.Int64+2*slack
+	return a.matches(call) && !(c.Lossy && late)
 }
 
 // matches: the status that was heard is the one that was sent.
