@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -92,15 +91,10 @@ func newSimAPI(t *testing.T, seed uint64, plan apiPlan) *simAPI {
 	if a.answers, err = sim.New(sim.Options{Seed: seed}); err != nil {
 		t.Fatal(err)
 	}
-	a.http = &http.Server{Handler: a, ErrorLog: log.New(io.Discard, "", 0),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, simProcessKey{}, c.(*simServerConn).process)
-		}}
+	a.http = &http.Server{Handler: a, ErrorLog: log.New(io.Discard, "", 0)}
 	a.served = make(chan struct{})
 	return a
 }
-
-type simProcessKey struct{}
 
 func (a *simAPI) serve(l net.Listener) {
 	go func() {
@@ -130,7 +124,7 @@ func (a *simAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.mu.Unlock()
 		return
 	}
-	process, _ := r.Context().Value(simProcessKey{}).(int)
+	process, _ := strconv.Atoi(r.Header.Get(childHeader))
 	c := &simCall{process: process, key: r.Header.Get("Idempotency-Key"), prompt: promptOf(body), body: sha256.Sum256(asStored(body)), at: time.Now()}
 	fault, random := a.enter(c, body)
 	defer func() { a.ring(c.process, true) }() // also after a panic, which is how an answer is cut
@@ -244,6 +238,17 @@ func (a *simAPI) log() []simCall {
 	all := make([]simCall, len(a.calls))
 	for i, c := range a.calls {
 		all[i] = *c
+	}
+	return all
+}
+
+// ledger is the calls as the oracle wants them.
+func (a *simAPI) ledger() []sim.Call {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := make([]sim.Call, len(a.calls))
+	for i, c := range a.calls {
+		all[i] = sim.Call{Key: c.key, Body: c.body, Status: c.status, Fault: c.fault, Whole: c.whole, When: c.at}
 	}
 	return all
 }

@@ -8,12 +8,13 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"batch/runner/chat/sim/simtest"
 )
 
 // simNet is the network between processes and their API: pipes that break, stall and refuse. It is made in a bubble, whose time it keeps.
 type simNet struct {
-	accept chan net.Conn
-	closed chan struct{}
+	pipes *simtest.Pipes
 
 	mu    sync.Mutex
 	conns map[*simConn]bool
@@ -42,7 +43,7 @@ const (
 )
 
 func newSimNet(seed uint64, odd netFaults) *simNet {
-	return &simNet{accept: make(chan net.Conn), closed: make(chan struct{}), conns: map[*simConn]bool{}, odd: odd, seed: seed}
+	return &simNet{pipes: simtest.NewPipes(), conns: map[*simConn]bool{}, odd: odd, seed: seed}
 }
 
 // set changes the weather; a network that goes down in any way but silence resets what is connected.
@@ -98,22 +99,19 @@ func (n *simNet) dialerOf(p *simProcess) dialer {
 				return nil, ctx.Err()
 			}
 		}
-		here, there := net.Pipe()
+		here, err := n.pipes.Dial(ctx, "", "")
+		if err != nil {
+			return nil, err
+		}
 		c := &simConn{Conn: here, net: n, lost: make(chan struct{}), over: make(chan struct{}), left: -1}
 		if meets(odd.severed) {
 			c.left = r.IntN(3000)
 		}
 		if !n.add(c, p) {
+			c.Close()
 			return nil, refused
 		}
-		select {
-		case n.accept <- &simServerConn{there, p.number}:
-			return c, nil
-		case <-n.closed:
-		case <-ctx.Done():
-		}
-		c.Close()
-		return nil, refused
+		return c, nil
 	}
 }
 
@@ -125,7 +123,7 @@ func (n *simNet) add(c *simConn, p *simProcess) bool {
 	return !p.isDead() && n.down == netUp
 }
 
-// sever resets all connections of a process.
+// severAll resets all connections of a process.
 func (n *simNet) severAll(p *simProcess) {
 	n.mu.Lock()
 	var cut []*simConn
@@ -138,29 +136,6 @@ func (n *simNet) severAll(p *simProcess) {
 	for _, c := range cut {
 		c.sever()
 	}
-}
-
-// Accept, Close and Addr make it a net.Listener.
-func (n *simNet) Accept() (net.Conn, error) {
-	select {
-	case c := <-n.accept:
-		return c, nil
-	case <-n.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (n *simNet) Close() error {
-	close(n.closed)
-	return nil
-}
-
-func (n *simNet) Addr() net.Addr { return &net.UnixAddr{Name: "sim"} }
-
-// simServerConn is the API's end of a connection; it knows who is at the other.
-type simServerConn struct {
-	net.Conn
-	process int
 }
 
 // simConn is a process's end.

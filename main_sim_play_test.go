@@ -1,19 +1,22 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"batch/runner/tokens"
 )
 
 // play lets runs go on in bad weather, then in good.
 func (s *simulation) play() {
 	s.weather()
 	if s.plan.budget {
-		s.budget = 0.0001 * float64(s.plan.prompts) * s.random(1).Float64()
+		s.budget = 1 + tokens.Money(s.random(1).Float64()*float64(s.plan.prompts)*1e-4*float64(tokens.Dollar))
 	}
 	for n := range s.plan.runs {
 		r := s.random(100 + n)
@@ -59,10 +62,20 @@ func (s *simulation) between(r *rand.Rand) {
 		s.do([]int{exitOK}, "status", s.jobFile())
 	}
 	if r.IntN(8) == 0 && s.imported() { // not as Parquet: its compressor outlives a bubble
-		s.do([]int{exitOK}, "export", s.jobFile(), "-o", s.path("other."+oneOf(r, "csv", "jsonl")), "--force")
+		s.export(oneOf(r, "csv", "jsonl"))
 	}
 	if s.plan.budget && r.IntN(2) == 0 {
-		s.budget *= 1 + 4*r.Float64()
+		s.budget *= tokens.Money(1 + r.IntN(5))
+	}
+}
+
+// export writes the results once more and holds them against the job file.
+func (s *simulation) export(format string) {
+	s.look(s.do([]int{exitOK}, "export", s.jobFile(), "-o", s.path("other."+format)), false)
+	for _, name := range s.names() {
+		if strings.HasPrefix(name, "other.") {
+			os.Remove(s.path(name))
+		}
 	}
 }
 
@@ -72,13 +85,14 @@ func (s *simulation) retry() {
 }
 
 func (s *simulation) runArgs(r *rand.Rand) []string {
-	args := []string{"run", s.path("in.jsonl"), "--base-url", "http://127.0.0.1:9/v1", "--header", "Authorization: Bearer " + simKey}
+	args := []string{"run", s.path("in.jsonl"), "--base-url", simURL,
+		"--header", "Authorization: Bearer " + simKey, "--header", fmt.Sprint(childHeader, ": ", len(s.ended)+1)}
 	args = append(args, s.plan.flags...)
 	if r != nil && r.IntN(6) == 0 {
 		args = append(args, "--limit", strconv.Itoa(1+r.IntN(s.plan.prompts)))
 	}
 	if s.budget > 0 {
-		args = append(args, "--max-cost", strconv.FormatFloat(max(s.budget, 1e-9), 'f', 12, 64))
+		args = append(args, "--max-cost", s.budget.String())
 	}
 	return args
 }
@@ -106,7 +120,7 @@ const simTries = 6
 
 // finish repeats the command until everything is answered, and then holds everything against everything.
 func (s *simulation) finish() {
-	s.budget *= 1e6
+	s.budget *= 1e6 // 1 picodollar at least was given
 	retried := 0
 	for try := 0; ; try++ {
 		s.writeInput()

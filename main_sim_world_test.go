@@ -12,12 +12,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"batch/runner/tokens"
 )
 
 // simulation is one seed: its prompts, their API, and the processes that were started for them.
@@ -32,10 +33,10 @@ type simulation struct {
 
 	lines  []simLine
 	ids    int
-	budget float64 // dollars, 0 for none
+	budget tokens.Money // 0 for none
 
 	runs, deaths, stops int
-	untidy              bool // a death may have left temporary files
+	open                bool // the last run died, and left what it had open
 	ended               []*simProcess
 	saved               map[int64]string // answers that were seen in the job file, by job
 }
@@ -47,7 +48,10 @@ type simLine struct {
 	most   int // max_tokens
 }
 
-const simKey = "ask_simulation_canary_93ab"
+const (
+	simKey = "ask_simulation_canary_93ab"
+	simURL = "http://127.0.0.1:9/v1"
+)
 
 func newSimulation(t *testing.T, seed uint64, dir string) *simulation {
 	s := &simulation{t: t, seed: seed, dir: dir, saved: map[int64]string{}}
@@ -60,7 +64,7 @@ func newSimulation(t *testing.T, seed uint64, dir string) *simulation {
 	s.api = newSimAPI(t, seed, s.plan.api)
 	s.api.most = 1000 + 200*s.plan.prompts
 	s.net = newSimNet(seed, s.plan.network)
-	s.api.serve(s.net)
+	s.api.serve(s.net.pipes)
 	return s
 }
 
@@ -138,7 +142,7 @@ type simProcess struct {
 	dead    atomic.Bool
 	died    bool // the end that it came to is none of this world
 	stopped bool
-	mu      sync.Mutex
+	hasty   bool // told to leave at once, which leaves the files as they were
 }
 
 func (p *simProcess) isDead() bool { return p.dead.Load() }
@@ -242,6 +246,7 @@ func (s *simulation) end(p *simProcess, e simEnd) {
 			<-time.After(e.then / 2)
 			p.signals <- os.Interrupt
 		}
+		p.hasty = e.how == "twice"
 	case "term":
 		p.signals <- syscall.SIGTERM
 	}
