@@ -176,6 +176,7 @@ func classify(err error) *problem {
 	var locked *store.LockedError
 	var newer *store.VersionError
 	var purged *store.PurgedError
+	var spill *store.SpillError
 	var failure *store.Failure
 	var library cli.ExitCoder
 	switch {
@@ -197,6 +198,8 @@ func classify(err error) *problem {
 		return &problem{code: exitStorage, err: err, hint: "install a newer batch; the file was not touched"}
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrNotJobFile):
 		return &problem{code: exitUsage, err: err, hint: "a job file is made by batch run prompts.jsonl and ends in .batch.db"}
+	case errors.As(err, &spill):
+		return &problem{code: exitStorage, err: spill, hint: "move it away, or delete it if that job file is gone"}
 	case errors.Is(err, store.ErrDamaged):
 		return &problem{code: exitStorage, err: err, hint: "keep a copy of it; sqlite3 FILE .recover may save its rows"}
 	case errors.As(err, &failure):

@@ -353,6 +353,9 @@ func (d *drain) do(ctx context.Context) (err error) {
 	if err := d.checkOutputs(ctx); err != nil {
 		return err
 	}
+	if err := d.checkRoom(); err != nil {
+		return err
+	}
 	keep = true
 	if err := d.keepMoney(ctx); err != nil {
 		return err
@@ -440,6 +443,9 @@ func (d *drain) prepare(ctx context.Context) error {
 		if died, err = d.store.Recover(ctx); err != nil {
 			return err
 		}
+	}
+	if n := d.store.TakenUp(); n > 0 {
+		d.term.say("taken_up", event{"answers": n}, "taken up: %s that the last run could not save", plural(n, "answer"))
 	}
 	if died > 0 {
 		d.term.warn("recovered", event{"unknown": died},

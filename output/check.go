@@ -130,7 +130,7 @@ func checkInputs(outs []store.Output, inputs []string) error {
 // checkPath refuses places that must never be written to, with or without force.
 func checkPath(path string, opt Options) error {
 	if opt.JobFile != "" {
-		for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".lock"} {
+		for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".lock", ".unsaved"} {
 			if samePath(path, opt.JobFile+suffix) {
 				return &RefusedError{path, "belongs to the job file", "choose another name with -o"}
 			}

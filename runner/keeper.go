@@ -32,6 +32,7 @@ type keeper struct {
 	tooDear *Stop         // of the job that the last turn could not claim beside them
 	bytes   int64         // of these, and of answers not yet saved
 	unsaved []store.Outcome
+	aside   aside
 	ahead   int                     // jobs to claim beyond one for each worker
 	claimed int                     // jobs new to this run, counted against the limit
 	due     time.Time               // of the next waiting retry
@@ -54,7 +55,7 @@ func (k *keeper) keep(ctx context.Context) error {
 	for {
 		k.turn(ctx)
 		if k.finished(ctx) {
-			return k.err
+			return k.lost()
 		}
 		k.gather(ctx)
 	}
@@ -77,10 +78,11 @@ func (k *keeper) finished(ctx context.Context) bool {
 // turn saves and claims.
 func (k *keeper) turn(ctx context.Context) {
 	now := time.Now()
+	k.takeBack()
 	if k.err != nil && now.Before(k.retryAt) && ctx.Err() == nil {
+		k.setAside()
 		return
 	}
-	k.takeBack()
 	want := k.want(now)
 	if want.Jobs == 0 && len(k.unsaved) == 0 {
 		k.err = nil // nothing was lost with the turn that failed
@@ -93,6 +95,7 @@ func (k *keeper) turn(ctx context.Context) {
 		k.err, k.retryAt, k.pauseAt = err, now.Add(saveAgainAfter), time.Time{}
 		k.gate.close(&Stop{Cause: Storage, Message: err.Error()})
 		k.waitUnsaved.Store(int64(len(k.unsaved)))
+		k.setAside()
 		return
 	}
 	k.err = nil
@@ -215,6 +218,7 @@ func (k *keeper) saved() {
 		k.unsaved[i] = store.Outcome{}
 	}
 	k.unsaved = k.unsaved[:0]
+	k.aside = aside{}
 	k.waitUnsaved.Store(0)
 }
 

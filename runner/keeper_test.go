@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,19 +142,53 @@ func TestStorageFails(t *testing.T) {
 			})
 		})
 	}
-	t.Run("for good", func(t *testing.T) {
+	t.Run("S2_for good: every answer is kept for the next run", func(t *testing.T) {
 		in(t, 20, always(done("x")), func(w *world) {
 			begun := time.Now()
-			if _, err := run(w, &brokenStore{failAt: 3, fails: 1e9}, Options{Grace: time.Minute}); err == nil {
-				t.Error("the run must end with the job file's error")
+			_, err := run(w, &brokenStore{failAt: 3, fails: 1e9}, Options{Grace: time.Minute})
+			if kept := w.store.Path() + ".unsaved, and the next run takes it up"; err == nil || !strings.Contains(err.Error(), kept) {
+				t.Errorf("the run must end with the job file's error, and say what became of the rest: %v", err)
 			}
 			if took := time.Since(begun); took < time.Minute || took > 65*time.Second {
 				t.Errorf("it was tried for %s", took)
 			}
+			before := w.counts().Done
+			w.store.Close()
+			if w.store, err = store.Open(w.t.Context(), w.store.Path(), false); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := w.store.Recover(w.t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			if c := w.counts(); c.Done != int64(len(w.api.calls)) || w.store.TakenUp() != c.Done-before || c.Done == before {
+				t.Errorf("%d calls were answered: %+v, of which %d taken up", len(w.api.calls), c, w.store.TakenUp())
+			}
 			w.died = true
+		})
+	})
+	t.Run("S2_a kill while it is tried again: every answer is kept", func(t *testing.T) {
+		in(t, 20, always(done("x")), func(w *world) {
+			s := &brokenStore{failAt: 3, fails: 1e9}
+			r, wait := w.startOn(s, Options{Concurrency: 4})
+			<-time.After(10 * time.Second) // all calls are back, and the job file still takes nothing
+			synctest.Wait()
+			if p := r.Progress(); p.Unsaved == 0 {
+				t.Errorf("%+v", p)
+			}
+			another, err := store.Open(w.t.Context(), w.store.Path(), false) // what a run would find that came after a kill
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer another.Close()
+			if _, err := another.Recover(w.t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if c := w.counts(); c.Done != int64(len(w.api.calls)) || another.TakenUp() == 0 {
+				t.Errorf("%d calls were answered: %+v, of which %d taken up", len(w.api.calls), c, another.TakenUp())
+			}
+			s.fails = 0
+			w.died = true
+			wait()
 		})
 	})
 }

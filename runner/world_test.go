@@ -99,8 +99,8 @@ func in(t *testing.T, jobs int, answer func(int, string) chat.Result, story func
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer st.Close()
 		w := &world{t: t, store: st, api: &api{latency: time.Second, answer: answer}}
+		defer func() { w.store.Close() }()
 		w.load(jobs)
 		story(w)
 		w.check()
@@ -139,6 +139,15 @@ func (w *world) put(jobs []store.Job) {
 // start begins a run and returns what it will come to.
 func (w *world) start(opt Options) (*Runner, func() Summary) {
 	w.t.Helper()
+	return w.startOn(w.store, opt)
+}
+
+// startOn begins a run on what stands between it and the job file.
+func (w *world) startOn(st Store, opt Options) (*Runner, func() Summary) {
+	w.t.Helper()
+	if broken, is := st.(*brokenStore); is {
+		broken.Store = w.store
+	}
 	if _, err := w.store.Recover(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -149,7 +158,7 @@ func (w *world) start(opt Options) (*Runner, func() Summary) {
 		opt.Random = func() float64 { return 0.5 }
 	}
 	opt.Endpoint = "test"
-	r := New(w.store, w.api, opt)
+	r := New(st, w.api, opt)
 	type result struct {
 		sum Summary
 		err error

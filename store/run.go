@@ -27,19 +27,41 @@ type End struct {
 // Limits are what an API states that it allows in a window, 0 where it says nothing.
 type Limits struct{ Requests, Tokens int64 }
 
-// Recover puts right what a run that died left behind: attempts without an outcome become unknown (they may not have
-// been sent), their jobs pending again, with no attempt used up. It returns how many there were. A file that was left in the
-// middle is checked for damaged pages first (ErrDamaged): SQLite itself would go on writing over them.
+// Recover puts right what a run that died left behind. Outcomes that it set aside are saved first. Then attempts without an outcome become
+// unknown (they may not have been sent), their jobs pending again, with no attempt used up; it returns how many there were. A
+// file that was left in the middle is checked for damaged pages before anything is written (ErrDamaged): SQLite itself would go on
+// writing over them.
 func (s *Store) Recover(ctx context.Context) (int64, error) {
+	ctx = context.WithoutCancel(ctx)
 	var n int64
-	err := s.transact(ctx, func() error {
-		ctx := context.WithoutCancel(ctx)
+	err := s.checkAfterDeath(ctx)
+	if err == nil {
+		err = s.takeUp(ctx)
+	}
+	if err == nil {
+		n, err = s.giveBack(ctx)
+	}
+	if err != nil {
+		return 0, s.explain("recover", err)
+	}
+	return n, nil
+}
+
+func (s *Store) checkAfterDeath(ctx context.Context) error {
+	var open bool
+	err := s.conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM runs WHERE ended_at IS NULL)").Scan(&open)
+	if err != nil || !open {
+		return err
+	}
+	return quickCheck(ctx, s.conn)
+}
+
+// giveBack ends what runs that died left open.
+func (s *Store) giveBack(ctx context.Context) (n int64, err error) {
+	err = s.transact(ctx, func() error {
 		var open bool
 		err := s.conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM runs WHERE ended_at IS NULL)").Scan(&open)
 		if err != nil || !open {
-			return err
-		}
-		if err := quickCheck(ctx, s.conn); err != nil {
 			return err
 		}
 		if n, err = s.execN(ctx, `
@@ -53,10 +75,7 @@ func (s *Store) Recover(ctx context.Context) (int64, error) {
 		}
 		return s.exec(ctx, "UPDATE runs SET ended_at = started_at, reason = 'died' WHERE ended_at IS NULL")
 	})
-	if err != nil {
-		return 0, s.explain("recover", err)
-	}
-	return n, nil
+	return n, err
 }
 
 // BeginRun opens the row of this invocation; attempts will bear its number. Waits of earlier runs that are absurd are forgotten.

@@ -71,6 +71,7 @@ type Store struct {
 	chosen  string // restricts claims to the jobs of Choose
 	lenders []lender
 	created bool
+	spill   spill
 	mu      sync.Mutex // one transaction at a time on conn
 }
 
@@ -198,6 +199,7 @@ func (s *Store) open(ctx context.Context, create bool) error {
 	if s.salt, err = hex.DecodeString(salt); err != nil {
 		return err
 	}
+	s.spill = newSpill(s.path, s.salt)
 	if err := s.conn.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM attempts").Scan(&s.attempt); err != nil {
 		return err
 	}
@@ -315,6 +317,7 @@ func (s *Store) Created() bool { return s.created }
 
 // Close ends all use of the job file. SQLite folds the write-ahead log into it when no reader is left.
 func (s *Store) Close() error {
+	s.spill.close()
 	var errs []error
 	if s.read != nil {
 		errs = append(errs, s.read.Close())

@@ -141,6 +141,7 @@ func (s *Store) Turn(ctx context.Context, outcomes []Outcome, pause *Pause, want
 		return err
 	})
 	if err == nil {
+		s.spill.clear()
 		return t, nil
 	}
 	if spoilt(err) {

@@ -1,0 +1,50 @@
+package runner
+
+import (
+	"fmt"
+	"slices"
+)
+
+// aside is what of the unsaved outcomes has been set aside: whatever ends the process now, they are kept.
+type aside struct {
+	n     int // from the first on
+	paths []string
+	err   error // of the last try
+}
+
+// reserve is the room for outcomes that may have to be set aside: those in flight and those claimed ahead, with answers of some pages.
+func reserve(concurrency int) int64 {
+	const most = 64 << 20
+	return min(most, int64(concurrency+mostAhead(concurrency))*8<<10)
+}
+
+// setAside keeps, outside the job file, the outcomes that it does not take.
+func (k *keeper) setAside() {
+	a := &k.aside
+	if a.n == len(k.unsaved) {
+		return
+	}
+	var path string
+	if path, a.err = k.store.SetAside(k.unsaved[a.n:]); a.err != nil {
+		return // they are still held, and tried again
+	}
+	a.n = len(k.unsaved)
+	if !slices.Contains(a.paths, path) {
+		a.paths = append(a.paths, path)
+	}
+}
+
+// lost is the error of a run that ends while the job file takes nothing, nil of any other: it says what became of what is unsaved.
+func (k *keeper) lost() error {
+	if k.err == nil || len(k.unsaved) == 0 {
+		return k.err
+	}
+	err := k.err
+	for _, path := range k.aside.paths {
+		err = fmt.Errorf("%w; what came since is kept in %s, and the next run takes it up", err, path)
+	}
+	if lost := len(k.unsaved) - k.aside.n; lost > 0 {
+		err = fmt.Errorf("%w; %d outcomes could be kept nowhere: %w", err, lost, k.aside.err)
+	}
+	return err
+}
