@@ -104,7 +104,7 @@ func (c *Comparison) explain(ctx context.Context, err error) error {
 
 func (c *Comparison) open(ctx context.Context, conversation func(body []byte) ([32]byte, error)) error {
 	var err error
-	if c.db, err = sql.Open("sqlite3", c.a.dsn("mode=rw&_txlock=deferred&_cache_size=-4096")); err != nil {
+	if c.db, err = sql.Open(driver, c.a.dsn("mode=rw&_txlock=deferred&_cache_size=-4096")); err != nil {
 		return err
 	}
 	if c.conn, err = c.db.Conn(ctx); err != nil {

@@ -159,7 +159,7 @@ func (s *Store) dsn(settings string) string {
 
 func (s *Store) open(ctx context.Context, create bool) error {
 	var err error
-	if s.write, err = sql.Open("sqlite3", s.dsn("mode=rw&_txlock=immediate&_cache_size=-8192&_mutex=no")); err != nil {
+	if s.write, err = sql.Open(driver, s.dsn("mode=rw&_txlock=immediate&_cache_size=-8192&_mutex=no")); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
@@ -179,7 +179,7 @@ func (s *Store) open(ctx context.Context, create bool) error {
 			return err
 		}
 	}
-	for _, pragma := range []string{"journal_mode=WAL", "trusted_schema=OFF", "wal_autocheckpoint=4000"} {
+	for _, pragma := range []string{"journal_mode=WAL", "wal_autocheckpoint=4000"} {
 		if _, err := s.conn.ExecContext(ctx, "PRAGMA "+pragma); err != nil {
 			return err
 		}
@@ -208,7 +208,7 @@ func (s *Store) open(ctx context.Context, create bool) error {
 
 func (s *Store) openRead(ctx context.Context) error {
 	var err error
-	if s.read, err = sql.Open("sqlite3", s.dsn("mode=rw&_query_only=1&_txlock=deferred&_cache_size=-4096")); err != nil {
+	if s.read, err = sql.Open(driver, s.dsn("mode=rw&_query_only=1&_txlock=deferred&_cache_size=-4096")); err != nil {
 		return err
 	}
 	if s.conn != nil {
@@ -228,7 +228,7 @@ func (s *Store) openRead(ctx context.Context) error {
 
 // migrateFirst brings an older file up to date for a reader.
 func (s *Store) migrateFirst(ctx context.Context) error {
-	db, err := sql.Open("sqlite3", s.dsn("mode=rw"))
+	db, err := sql.Open(driver, s.dsn("mode=rw"))
 	if err != nil {
 		return err
 	}
@@ -284,7 +284,7 @@ func checkIdentity(ctx context.Context, conn *sql.Conn) (version int, err error)
 	case version > schemaVersion:
 		return 0, &VersionError{Have: version, Want: schemaVersion}
 	}
-	return version, nil
+	return version, checkObjects(ctx, conn)
 }
 
 // unborn says that a run died while it made this file: it is a database already, and there is nothing in it.
