@@ -204,7 +204,7 @@ func readCompared(ctx context.Context, files [2]*store.Store, doc *output.Compar
 		return err
 	}
 	if cfg.format == compareJSON {
-		return printJSON(w, doc)
+		return output.WriteJSON(w, doc)
 	}
 	return doc.WriteText(w)
 }

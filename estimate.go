@@ -150,7 +150,7 @@ func (e *estimate) do(ctx context.Context) (err error) {
 		return err
 	}
 	if e.asJSON {
-		err = printJSON(e.stdout, e.document())
+		err = output.WriteJSON(e.stdout, e.document())
 	} else {
 		err = e.print(e.stdout)
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -99,7 +97,7 @@ func (c *command) statusVerb(ctx *cli.Context) error {
 		return err
 	}
 	if ctx.Bool("json") {
-		return printJSON(c.stdout, s)
+		return output.WriteJSON(c.stdout, s)
 	}
 	return s.print(c.stdout)
 }
@@ -208,18 +206,6 @@ func byKind(tallies []store.Tally) map[string]int64 {
 		all[t.Kind] = t.N
 	}
 	return all
-}
-
-func printJSON(w io.Writer, doc any) error {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(doc); err != nil {
-		return err
-	}
-	_, err := w.Write(output.PrintableJSON(text.Bytes()))
-	return err
 }
 
 func (s status) print(w io.Writer) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"batch/output"
 	"batch/store"
 )
 
@@ -87,7 +88,7 @@ func (c *command) validateVerb(ctx *cli.Context) error {
 		}
 	}
 	if ctx.Bool("json") {
-		if err := printJSON(c.stdout, doc); err != nil {
+		if err := output.WriteJSON(c.stdout, doc); err != nil {
 			return err
 		}
 	} else {

@@ -67,7 +67,7 @@ func (c *command) verifyVerb(ctx *cli.Context) error {
 		return interrupts.explain(err)
 	}
 	if ctx.Bool("json") {
-		err = printJSON(c.stdout, doc)
+		err = output.WriteJSON(c.stdout, doc)
 	} else {
 		err = doc.print(c.stdout)
 	}

@@ -2,7 +2,9 @@ package output
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"unicode"
@@ -63,7 +65,20 @@ func Printable(s string) string {
 	return b.String()
 }
 
-// PrintableJSON does so to a JSON text, which still says the same.
+// WriteJSON writes a document for programs, over several lines, that is fit for any screen too.
+func WriteJSON(w io.Writer, doc any) error {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(doc); err != nil {
+		return err
+	}
+	_, err := w.Write(PrintableJSON(text.Bytes()))
+	return err
+}
+
+// PrintableJSON makes a JSON text fit for any screen, which still says the same.
 func PrintableJSON(text []byte) []byte {
 	if !bytes.ContainsFunc(text, hidden) {
 		return text

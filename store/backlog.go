@@ -112,7 +112,7 @@ func (v *View) Seen(ctx context.Context) ([]Seen, error) {
 		}
 		all = append(all, s)
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }
 
 // onlyChosen restricts a query of jobs to those of Choose.

@@ -114,7 +114,7 @@ func (v *View) BillsAt(ctx context.Context, tiers []Tier) ([]Bill, error) {
 		}
 		all = append(all, b)
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }
 
 // Price is what a model costs at an endpoint, in picodollars (10^-12 US dollars) a token, of calls whose prompt has more tokens

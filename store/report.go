@@ -81,9 +81,10 @@ func (v *View) calls(ctx context.Context, yield func(*Call, error) bool) error {
 		c.Endpoint, c.Model, c.Finish = endpoints[c.Run], intern(names, model), intern(names, finish)
 		c.Class, c.State = classes[bits&7], states[bits>>3&3]
 		c.Final, c.Gone, c.Sent = bits>>5&1 == 1, bits>>6&1 == 1, bits>>7&1 == 1
-		c.Usage = Usage{Known: total.Valid, Prompt: prompt.Int64, Completion: completion.Int64, Total: total.Int64,
-			Cached: cached.Int64, CacheWrite: written.Int64, Reasoning: thought.Int64, Audio: audio.Int64}
-		c.Estimated, c.EstimatedPrompt, c.MaxTokens, c.Boundless = estimated.Int64, estPrompt.Int64, most.Int64, most.Valid && most.Int64 == 0
+		c.Started, c.Millis = within(c.Started, maxTime), within(c.Millis, maxDuration)
+		c.Usage = tokensOf(prompt, completion, total, cached, written, thought, audio)
+		c.Estimated, c.EstimatedPrompt = within(estimated.Int64, maxTokens), within(estPrompt.Int64, maxTokens)
+		c.Tokens, c.MaxTokens, c.Boundless = within(c.Tokens, maxTokens), within(most.Int64, maxTokens), most.Valid && most.Int64 == 0
 		if !yield(&c, nil) {
 			return nil
 		}
@@ -129,5 +130,5 @@ func (v *View) Runs(ctx context.Context) ([]RunRow, error) {
 		r.Started, r.Ended, r.Reason = fromMillis(started), fromMillis(ended.Int64), reason.String
 		all = append(all, r)
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }

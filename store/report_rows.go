@@ -27,7 +27,7 @@ func (v *View) Waits(ctx context.Context) ([]Wait, error) {
 		}
 		all = append(all, w)
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }
 
 // Limits returns what each endpoint stated last.
@@ -47,7 +47,7 @@ func (v *View) Limits(ctx context.Context) (map[string]Limits, error) {
 		}
 		all[endpoint] = l
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }
 
 // ErrorKind is a number of attempts that failed alike, with the first of them as an example.
@@ -90,7 +90,7 @@ func (v *View) ErrorKinds(ctx context.Context, most int) ([]ErrorKind, error) {
 		k.CustomID, k.HasCustomID = id.String, id.Valid
 		all = append(all, k)
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }
 
 // Place is where the prompt of a job stands.

@@ -184,5 +184,5 @@ func (v *View) Reused(ctx context.Context) ([]ReusedTotal, error) {
 		}
 		all = append(all, t)
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }

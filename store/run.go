@@ -152,7 +152,7 @@ func (v *View) RunEndpoints(ctx context.Context) ([]string, error) {
 		}
 		all = append(all, endpoint)
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }
 
 // AbsurdWait is longer than any wait that an API asks for: what is further ahead comes of a clock that was wrong.

@@ -361,6 +361,8 @@ func (s *Store) explain(op string, err error) error {
 	var purged *PurgedError
 	var e sqlite3.Error
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &said): // by a step within this one
 		return err
 	case errors.Is(err, ErrNotJobFile), errors.Is(err, ErrDamaged), errors.As(err, &newer):
@@ -455,5 +457,5 @@ func fromMillis(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(ms)
+	return time.UnixMilli(within(ms, maxTime))
 }

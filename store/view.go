@@ -95,7 +95,7 @@ func (v *View) Models(ctx context.Context) ([]string, error) {
 		}
 		all = append(all, model)
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }
 
 // Tally is a number of things of one kind.
@@ -142,7 +142,7 @@ func (v *View) tally(ctx context.Context, query string) ([]Tally, error) {
 		}
 		all = append(all, t)
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }
 
 // rowsQuery reads what rowScan scans: the rows of the jobs j, from the tables of a schema, each behind its position.
@@ -259,13 +259,12 @@ func (c *rowScan) row(rows *sql.Rows) (*Row, error) {
 	r.Sample = int(c.sample.Int64)
 	r.Key, r.Body, r.Carried, r.ErrorBody, r.Response = c.key, c.body, c.carried, c.errBody, c.response
 	r.Class, r.Endpoint, r.Status, r.RequestID = c.class.String, c.endpoint.String, int(c.status.Int64), c.request.String
-	r.Latency = time.Duration(c.duration.Int64) * time.Millisecond
-	r.Usage = Usage{Known: c.total.Valid, Prompt: c.prompt.Int64, Completion: c.completion.Int64, Total: c.total.Int64,
-		Cached: c.cached.Int64, CacheWrite: c.written.Int64, Reasoning: c.thought.Int64, Audio: c.audio.Int64}
+	r.Latency = time.Duration(within(c.duration.Int64, maxDuration)) * time.Millisecond
+	r.Usage = tokensOf(c.prompt, c.completion, c.total, c.cached, c.written, c.thought, c.audio)
 	r.PlainOnly = c.total.Valid && !c.cached.Valid
 	r.Type, r.Code, r.Message = c.kind.String, c.code.String, c.message.String
 	r.Assembled, r.FinishReason = c.assembled.Int64 == 1, c.finish.String
-	r.EstimatedPrompt, r.Estimated = c.estPrompt.Int64, c.estimate.Int64
+	r.EstimatedPrompt, r.Estimated = within(c.estPrompt.Int64, maxTokens), within(c.estimate.Int64, maxTokens)
 	return r, nil
 }
 
@@ -312,5 +311,5 @@ func (v *View) Totals(ctx context.Context) ([]UsageTotal, error) {
 		}
 		all = append(all, t)
 	}
-	return all, rows.Err()
+	return all, v.s.explain("read", rows.Err())
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"io"
 	"path/filepath"
 	"strings"
@@ -51,10 +50,7 @@ func ParseFormat(s, file string) (Format, error) {
 func (d *Document) Write(w io.Writer, f Format) error {
 	switch f {
 	case JSON:
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		return enc.Encode(d)
+		return output.WriteJSON(w, d)
 	case CSV:
 		return d.csv(w)
 	case Markdown:
