@@ -55,7 +55,7 @@ func findError(object []byte, status int) *apiError {
 	case isError:
 		top.api = true
 		return &top
-	case status >= 400 && top != apiError{}:
+	case status >= 400 && (top != apiError{} || title != ""):
 		top.message = first(top.message, title)
 		return &top
 	}

@@ -207,7 +207,7 @@ func speak(status int, header http.Header, body []byte, requestSize int) string 
 		}
 		return text + ": no redirect is followed"
 	}
-	if rest := excerpt(trimJSON(body)); rest != "" && !strings.Contains(rest, text) {
+	if rest := excerpt(trimJSON(body)); rest != "" && rest != strings.TrimPrefix(text, "HTTP ") && !strings.Contains(rest, text) {
 		text += ": " + rest
 	}
 	if status == http.StatusRequestEntityTooLarge {

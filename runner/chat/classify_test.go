@@ -148,6 +148,7 @@ func TestErrorBodies(t *testing.T) {
 		{"H10_twin_in_progress", 409, `{"error":{"code":"idempotency_key_in_use","message":"another request with this Idempotency-Key is in progress"}}`, verdict{Unknown, ReasonNone}, "", "idempotency_key_in_use", "in progress"},
 		{"H5_gateway_page", 502, "<!DOCTYPE html>\n<html><head>\n<TITLE>502\nBad Gateway</TITLE></head>", verdict{Unknown, ReasonNone}, "", "", "HTTP 502 Bad Gateway"},
 		{"H5_gateway_page", 502, "<html><body><h1>502 Bad Gateway</h1><hr>nginx</body></html>", verdict{Unknown, ReasonNone}, "", "", "HTTP 502 Bad Gateway"},
+		{"H6_cloudflare", 524, `{"title":"Error 524: A timeout occurred","status":524,"detail":null}`, verdict{Unknown, ReasonNone}, "", "", "Error 524: A timeout occurred"},
 		{"H5_gateway_page", 503, "<html><title>Down for a minute</title>", verdict{NotProcessed, ReasonNone}, "", "", "HTTP 503 Service Unavailable: Down for a minute"},
 		{"H6_cloudflare", 521, "<title>api.example | 521: Web server is down</title>", verdict{Unknown, ReasonNone}, "", "", "HTTP 521: api.example | 521: Web server is down"},
 		{"H6_cloudflare", 522, "error code: 522", verdict{Unknown, ReasonNone}, "", "", "HTTP 522: error code: 522"},
