@@ -45,9 +45,13 @@ func AcquireExisting(path string) (*Lock, error) {
 // nobody else can find is none.
 func acquire(path string) (*Lock, error) {
 	name := lockName(path)
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, &Failure{"lock job file", err}
+	}
+	if !isLock(f) {
+		f.Close()
+		return nil, &Failure{"lock job file", fmt.Errorf("%s stands in the way: it is no lock of batch", name)}
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer f.Close()
@@ -66,7 +70,7 @@ func acquire(path string) (*Lock, error) {
 		return nil, nil
 	}
 	f.Truncate(0)
-	fmt.Fprintf(f, "process %d since %s\n", os.Getpid(), time.Now().UTC().Format("2006-01-02 15:04:05 UTC"))
+	fmt.Fprintf(f, noteForm+"%d since %s\n", os.Getpid(), time.Now().UTC().Format("2006-01-02 15:04:05 UTC"))
 	return &Lock{file: f}, nil
 }
 
@@ -80,7 +84,7 @@ func lockName(path string) string {
 
 // Held says that a run holds the job file at path now.
 func Held(path string) bool {
-	f, err := os.Open(lockName(path))
+	f, err := os.OpenFile(lockName(path), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) // a pipe in its place would be waited for
 	if err != nil {
 		return false
 	}
@@ -88,15 +92,29 @@ func Held(path string) bool {
 	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
-// holder reads what the lock's owner wrote about itself; only the message depends on it, never the lock.
-func holder(f *os.File) string {
+// noteForm is what the note in a lock file begins with.
+const noteForm = "process "
+
+// isLock tells a lock file from what somebody else has, or has put, in its place: a pipe, or a file with a content of its own.
+func isLock(f *os.File) bool {
+	info, err := f.Stat()
+	text := note(f)
+	return err == nil && info.Mode().IsRegular() && (text == "" || strings.HasPrefix(text, noteForm))
+}
+
+// note reads what a lock's owner wrote about itself, "" for nothing. After a power cut there may be zeros in its place.
+func note(f *os.File) string {
 	buf := make([]byte, 200)
 	n, _ := f.ReadAt(buf, 0)
-	text := strings.TrimSpace(string(buf[:n]))
-	if text == "" {
-		return "a process that just started"
+	return strings.ToValidUTF8(strings.Trim(string(buf[:n]), "\x00 \n"), "")
+}
+
+// holder names the lock's owner; only the message depends on it, never the lock.
+func holder(f *os.File) string {
+	if text := note(f); text != "" {
+		return text
 	}
-	return strings.ToValidUTF8(text, "")
+	return "a process that just started"
 }
 
 // Release gives the job file free and takes the lock file away.

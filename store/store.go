@@ -124,20 +124,21 @@ func absolute(path string) (string, error) {
 // companions (-wal, -shm) copy it from the file.
 func (s *Store) prepareFile(create bool) (fresh bool, err error) {
 	info, err := os.Lstat(s.path)
-	switch {
-	case err == nil && info.Mode()&fs.ModeSymlink != 0:
+	linked := err == nil && info.Mode()&fs.ModeSymlink != 0
+	if linked {
 		if info, err = os.Stat(s.path); err != nil {
 			return false, &Failure{"open job file", err}
 		}
-		fallthrough
+	}
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return false, fmt.Errorf("%s: %w: not a regular file", s.path, ErrNotJobFile)
+	case err == nil && info.Size() > 0:
+		return false, nil
+	case err == nil && (!create || linked):
+		return false, fmt.Errorf("%s: %w: it is empty", s.path, ErrNotJobFile)
 	case err == nil:
-		if !info.Mode().IsRegular() {
-			return false, fmt.Errorf("%s: %w: not a regular file", s.path, ErrNotJobFile)
-		}
-		if info.Size() == 0 && !create {
-			return false, fmt.Errorf("%s: %w: it is empty", s.path, ErrNotJobFile)
-		}
-		return info.Size() == 0, nil
+		return true, s.adopt(info)
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, &Failure{"open job file", err}
 	case !create:
@@ -148,6 +149,18 @@ func (s *Store) prepareFile(create bool) (fresh bool, err error) {
 		return false, &Failure{"create job file", err}
 	}
 	return true, f.Close()
+}
+
+// adopt takes over an empty file, as a run that died early leaves it. One that somebody else put there, in a folder that many may
+// write to, would be theirs to read.
+func (s *Store) adopt(info fs.FileInfo) error {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s: %w: it is empty, and another user's", s.path, ErrNotJobFile)
+	}
+	if err := os.Chmod(s.path, 0o600); err != nil {
+		return &Failure{"create job file", err}
+	}
+	return nil
 }
 
 // dsn escapes the path: a "?" in it would else be taken as the start of settings. The driver's own default for WAL is
