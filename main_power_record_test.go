@@ -25,6 +25,7 @@ type recorder struct {
 	mirror *mirror
 	mu     sync.Mutex
 	log    string // of the present run
+	hold   *hold  // nil where calls need not wait
 	calls  []arrival
 }
 
@@ -73,7 +74,12 @@ func (r *recorder) tap(w *wire) {
 		if info, err := os.Stat(r.log); err == nil {
 			r.calls = append(r.calls, arrival{promptOf(body), filepath.Base(r.log), info.Size()})
 		}
+		hold := r.hold
 		r.mu.Unlock()
+		if hold != nil {
+			hold.once.Do(func() { close(hold.came) })
+			<-hold.released
+		}
 		w.ServeHTTP(rw, req)
 	}))
 }
@@ -82,19 +88,31 @@ func (r *recorder) kill(m moment) {
 	r.run(func() { r.victim.run(m) })
 }
 
-// interrupt sends one Ctrl-C when calls are in flight.
+// hold makes calls wait.
+type hold struct {
+	once           sync.Once
+	came, released chan struct{}
+}
+
+// interrupt sends one Ctrl-C when calls are in flight, and they do not end before.
 func (r *recorder) interrupt() {
-	happened := r.wire.set(r.child, 20, true)
+	h := &hold{came: make(chan struct{}), released: make(chan struct{})}
+	r.setHold(h)
+	defer r.setHold(nil)
 	c := r.batch(r.runArgs(0)...)
-	select {
-	case <-happened:
-	case <-c.ended:
-	}
+	came := c.await(h.came)
 	c.cmd.Process.Signal(syscall.SIGINT)
-	if !c.await(nil) || c.cmd.ProcessState.ExitCode() != exitInterrupted {
+	close(h.released)
+	if !came || !c.await(nil) || c.cmd.ProcessState.ExitCode() != exitInterrupted {
 		r.t.Fatalf("interrupted: %v\n%s", c.cmd.ProcessState, &c.said)
 	}
 	r.look(false)
+}
+
+func (r *recorder) setHold(h *hold) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hold = h
 }
 
 // run records what is done, and holds the record against the files.
