@@ -45,7 +45,7 @@ func newGate(opt Options) *gate {
 		turn:    make(chan struct{}, 1),
 		ending:  make(chan struct{}),
 		changed: make(chan struct{}),
-		pause:   pause{until: opt.NotBefore, maxWait: opt.MaxWait, spread: opt.Concurrency},
+		pause:   pause{until: opt.NotBefore, maxWait: opt.MaxWait, spread: opt.Concurrency, left: opt.Concurrency},
 		outage:  outage{maxWait: opt.MaxWait},
 		pace:    pace{rpm: opt.RPM, tpm: opt.TPM},
 		waited:  map[string]time.Duration{},
@@ -129,8 +129,8 @@ func (g *gate) next(now time.Time, c *store.Claim, r reservation) Waiting {
 	} else if until.After(now) {
 		return Waiting{"provider down", until}
 	}
-	if until := g.pause.next(now); until.After(now) {
-		return Waiting{"rate limit", until}
+	if g.pause.until.After(now) {
+		return Waiting{"rate limit", g.pause.until}
 	}
 	if until := g.requests.next(now, int64(g.inFlight), 1); until.After(now) {
 		return Waiting{"rate limit", until}
@@ -138,7 +138,7 @@ func (g *gate) next(now time.Time, c *store.Claim, r reservation) Waiting {
 	if until := g.used.next(now, g.tokens, c.Tokens); until.After(now) {
 		return Waiting{"rate limit", until}
 	}
-	if until := g.pace.next(now); until.After(now) {
+	if until := latest(g.pace.next(), g.pause.next()); until.After(now) {
 		return Waiting{"pace", until}
 	}
 	return Waiting{}
@@ -192,10 +192,11 @@ func (g *gate) hold(p pass, wait chat.Wait, random float64) (until time.Time, ep
 }
 
 // answered notes that a job got its answer.
-func (g *gate) answered() {
+func (g *gate) answered(p pass) {
 	g.mu.Lock()
-	g.pause.answered()
-	g.mu.Unlock()
+	defer g.mu.Unlock()
+	g.pause.answered(p.started)
+	g.wake()
 }
 
 // close stops the run: from now on nothing goes out. It reports whether this is the first cause, which stays.

@@ -35,18 +35,6 @@ func TestRateLimit(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a wait that is too long stops the run", func(t *testing.T) {
-		in(t, 10, func(int, string) chat.Result { return limited(14 * 24 * time.Hour) }, func(w *world) {
-			begun := time.Now()
-			sum := w.run(Options{Concurrency: 2})
-			if sum.Stop == nil || sum.Stop.Cause != RateLimit || time.Since(begun) > time.Minute {
-				t.Errorf("%+v", sum)
-			}
-			if c := w.counts(); c.Pending != 10 {
-				t.Errorf("%+v", c)
-			}
-		})
-	})
 	t.Run("nothing but rate limit errors stops the run", func(t *testing.T) {
 		in(t, 10, always(refused(chat.NotProcessed, chat.RateLimited, 429, "")), func(w *world) {
 			begun := time.Now()

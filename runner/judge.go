@@ -83,7 +83,7 @@ func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 	switch res.Class {
 	case chat.Done:
 		j.streak, j.forbidden = streak{}, streak{}
-		j.gate.answered()
+		j.gate.answered(p)
 		if flaw != nil {
 			return j.invalid(o, res, flaw)
 		}

@@ -17,12 +17,7 @@ type pace struct {
 	answers, spent int64 // answers seen, and their tokens beyond the estimated prompt
 }
 
-func (p *pace) next(now time.Time) time.Time {
-	if p.token.After(p.request) {
-		return p.token
-	}
-	return p.request
-}
+func (p *pace) next() time.Time { return latest(p.token, p.request) }
 
 // take charges a call and returns the tokens reserved for it: its prompt and what an answer has cost so far.
 func (p *pace) take(now time.Time, prompt int64) int64 {

@@ -20,14 +20,12 @@ type pause struct {
 	after time.Time // when the next of them may go
 }
 
-// spreadOver is how long the first calls after a pause take to go out, one for each worker.
-const spreadOver = 250 * time.Millisecond
+// spreadOver is how long the first calls of a run, and those after a pause, take to go out, one for each worker: all at once they would be
+// refused all at once. The first answer ends it: the API does take calls, and an API that is quick must not be waited for.
+const spreadOver = time.Second
 
-// next is when a call may go out.
-func (p *pause) next(now time.Time) time.Time {
-	if p.until.After(now) {
-		return p.until
-	}
+// next is when a call may go out that has to keep its distance to the one before.
+func (p *pause) next() time.Time {
 	if p.left > 0 {
 		return p.after
 	}
@@ -81,6 +79,9 @@ func (p *pause) tooLong(now time.Time) *Stop {
 }
 
 // answered ends the count of episodes: the API does work.
-func (p *pause) answered() {
+func (p *pause) answered(started time.Time) {
 	p.episodes, p.since = 0, time.Time{}
+	if !started.Before(p.until) {
+		p.left = 0
+	}
 }
