@@ -38,7 +38,8 @@ const (
 func main() {
 	// A reader that goes away must not kill a run: its write fails instead, and the run ends in order.
 	signal.Ignore(syscall.SIGPIPE)
-	log.SetOutput(io.Discard) // net/http writes to it, bytes from the wire included
+	log.SetOutput(io.Discard) // net/http writes to it, bytes from the wire included, and with GODEBUG=http2debug=2 the key
+	keepMemory()
 	tuneMemory()
 	os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

@@ -398,6 +398,9 @@ func (d *drain) resolveEndpoint() error {
 	if d.endpoint, err = chat.ResolveEndpoint(d.cfg.endpoint); err != nil || d.cfg.dryRun {
 		return err
 	}
+	for _, name := range d.endpoint.Exposed {
+		d.term.warn("exposed", event{"header": name}, "every user of this machine can read the value of %s in its list of processes; --header '%s: env:VARIABLE' keeps it out", name, name)
+	}
 	if u, err := url.Parse(d.endpoint.BaseURL); d.simulated && (err != nil || !chat.IsLoopback(u.Hostname())) {
 		return usage(fmt.Errorf("%s is for made-up answers, and %s is no practice server", d.cfg.db, d.endpoint.Host),
 			"go on with --simulate; for real answers name another job file with --db")

@@ -192,7 +192,7 @@ func (d *drain) explainStop(s *runner.Stop) (reason, hint string) {
 	case runner.Endpoint:
 		return "no chat completions API answers there: " + said, "check --base-url; it is the part before /chat/completions"
 	case runner.Certificate:
-		return "the server's certificate is not trusted, the key was not sent: " + said, "check --base-url and the clock of this machine"
+		return "the server's certificate is not trusted, the key was not sent: " + said, "check --base-url and the clock of this machine; the certificate of an authority of your own is named by SSL_CERT_FILE"
 	case runner.ProviderDown:
 		return said, "go on when it is back; nothing was marked failed"
 	case runner.RateLimit:

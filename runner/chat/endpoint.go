@@ -33,6 +33,7 @@ type Endpoint struct {
 	APIKey    string // "" for none
 	Header    http.Header
 	Secrets   []string // what of Header is redacted: values from the environment, and those of secret headers
+	Exposed   []string // secret headers whose value was written out in the command, where every process list shows it
 	Assisters bool     // it is the Assisters API itself
 }
 
@@ -142,6 +143,7 @@ func (e *Endpoint) readKey(name, value string) error {
 	key := strings.TrimSpace(value)
 	switch {
 	case key == "":
+		name = shownVariable(name)
 		return &EndpointError{"no API key: " + name + " is not set", "export " + name + "=... (a key is never given on the command line)"}
 	case strings.Trim(key, `"'`) != key:
 		return &EndpointError{name + " has quotation marks around the key", "set it without them"}
@@ -156,6 +158,16 @@ func (e *Endpoint) readKey(name, value string) error {
 	}
 	e.APIKey = key
 	return nil
+}
+
+// shownVariable is the name of a variable, as long as it looks like one: the key itself is sometimes given in its place.
+func shownVariable(name string) string {
+	for i := range len(name) {
+		if c := name[i]; !(c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_') {
+			return "NAME"
+		}
+	}
+	return name
 }
 
 // authenticates says that a header of the user's own carries the credentials.

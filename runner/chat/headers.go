@@ -29,10 +29,12 @@ func (e *Endpoint) readHeaders(lines []string, getenv func(string) string) error
 		if variable, ok := strings.CutPrefix(value, "env:"); ok {
 			variable = strings.TrimSpace(variable)
 			if value = strings.TrimSpace(getenv(variable)); value == "" {
-				return &EndpointError{"the header " + name + " names the variable " + printable(variable, 100) + ", which is not set",
+				return &EndpointError{"the header " + name + " names the variable " + shownVariable(variable) + ", which is not set",
 					"export it, or write the value itself"}
 			}
 			secret = true
+		} else if secret {
+			e.Exposed = append(e.Exposed, name)
 		}
 		if secret {
 			e.Secrets = append(e.Secrets, secretParts(name, value)...)
