@@ -254,11 +254,11 @@ func TestChooseEmpty(t *testing.T) {
 // The most that is believed of usage and bounds, in every row of a large file, adds up.
 func TestHugeCounts(t *testing.T) {
 	path := t.TempDir() + "/huge.batch.db"
-	makeMillion(t, path, 2000, nil)
+	makeMany(t, path, 2000, nil)
 	db := raw(t, path)
 	defer db.Close()
 	// As if these two thousand rows were a million.
-	const most = noBound / 2000 * million
+	const most = noBound / 2000 * 1_000_000
 	if _, err := db.Exec(fmt.Sprintf(`
 		UPDATE attempts SET prompt_tokens = %[1]d, completion_tokens = 0, total_tokens = %[1]d, cached_tokens = %[1]d WHERE total_tokens IS NOT NULL;
 		UPDATE answers SET estimated_prompt = %[1]d, estimated = %[1]d WHERE estimated IS NOT NULL;

@@ -3,6 +3,8 @@ package tokens
 import (
 	"errors"
 	"math"
+	"math/big"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -136,3 +138,38 @@ func TestQ7_UnknownIsNotZero(t *testing.T) {
 }
 
 func second(_ Money, known bool) bool { return known }
+
+// The costs of a million calls add up to the picodollar, at prices of which no float has the sum: the total is what exact fractions say.
+func TestQ8_AMillionCostsAddUpExactly(t *testing.T) {
+	dice := rand.New(rand.NewPCG(1, 2))
+	rates := Rates{Input: 100_001, Output: 700_003, Cached: 12_347, CacheWrite: 125_003, Reasoning: 900_007}
+	var sum Money
+	var all Usage
+	float := 0.0
+	for range 1_000_000 {
+		u := Usage{Known: true, Prompt: dice.Int64N(20_000), Completion: dice.Int64N(2_000)}
+		u.Total = u.Prompt + u.Completion + dice.Int64N(100)
+		u.CacheWrite = dice.Int64N(u.Prompt + 1)
+		u.Cached = dice.Int64N(u.Prompt - u.CacheWrite + 1)
+		u.Reasoning = dice.Int64N(u.Total - u.Prompt + 1)
+		cost := rates.Cost(u)
+		sum = sum.Plus(cost)
+		float += float64(cost) / float64(Dollar)
+		all.Prompt, all.Completion, all.Total = all.Prompt+u.Prompt, all.Completion+u.Completion, all.Total+u.Total
+		all.Cached, all.CacheWrite, all.Reasoning = all.Cached+u.Cached, all.CacheWrite+u.CacheWrite, all.Reasoning+u.Reasoning
+	}
+	want := new(big.Rat)
+	for _, part := range [][2]int64{
+		{all.Prompt - all.Cached - all.CacheWrite, int64(rates.Input)}, {all.Cached, int64(rates.Cached)}, {all.CacheWrite, int64(rates.CacheWrite)},
+		{all.Reasoning, int64(rates.Reasoning)}, {all.Total - all.Prompt - all.Reasoning, int64(rates.Output)},
+	} {
+		price := new(big.Rat).SetFrac64(part[1], int64(Dollar))
+		want.Add(want, price.Mul(price, new(big.Rat).SetInt64(part[0])))
+	}
+	if got, ok := new(big.Rat).SetString(sum.String()); !ok || got.Cmp(want) != 0 {
+		t.Errorf("a million costs add up to %s, want %s", sum, want.FloatString(12))
+	}
+	if exact, _ := want.Float64(); exact == float {
+		t.Error("a sum of floats is no different, so this proves nothing")
+	}
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"flag"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -8,11 +9,11 @@ import (
 	"time"
 )
 
-// The million: every job, attempt and answer follows from its number, once in SQL, which makes the rows, and once in Go, which sums
+var manyJobs = flag.Int64("jobs", 50_000, "how many jobs TestQ8_BillsOfMany adds up")
+
+// The many: every job, attempt and answer follows from its number, once in SQL, which makes the rows, and once in Go, which sums
 // them up. Of twenty jobs one failed, one waits for its retry, one is in flight; a quarter were tried before, and three runs took turns.
-const (
-	million     = 1_000_000
-	millionRows = `
+const manyRows = `
 	INSERT INTO inputs VALUES (1, 'p.jsonl', '/p.jsonl', zeroblob(32), 1, 1000000);
 	INSERT INTO runs (id, started_at, ended_at, endpoint, version, reason) VALUES
 	  (1, 1, 2, 'https://e0.example/v1', 'v', 'finished'), (2, 3, 4, 'https://e1.example/v1', 'v', 'finished'),
@@ -38,10 +39,9 @@ const (
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
 	SELECT i, 0, 'stop', iif(i % 13 = 0, 15 + i % 103, NULL), iif(i % 13 = 0, 15 + i % 103 + i % 79, NULL), x'7b7d'
 	FROM n WHERE i % 20 NOT IN (3, 4, 5);`
-)
 
-// millionCosts adds to the ledger what millionRows put into the attempts of job i.
-func millionCosts(l *ledger, i int64) {
+// manyCosts adds to the ledger what manyRows put into the attempts of job i.
+func manyCosts(l *ledger, i int64) {
 	endpoint := func(n int64) string { return fmt.Sprintf("https://e%d.example/v1", n%3) }
 	job := Bill{Endpoint: endpoint(i), Model: fmt.Sprintf("m%d", i/3%4), Kind: BillWasted}
 	done := i%20 != 3 && i%20 != 4 && i%20 != 5
@@ -71,7 +71,7 @@ func millionCosts(l *ledger, i int64) {
 		l.charge(job, u, false)
 	case i%20 == 5:
 		job.Kind, job.Estimated = BillOpen, true
-		l.charge(job, mostOfMillion(i), i%7 == 0)
+		l.charge(job, mostOfMany(i), i%7 == 0)
 	}
 	if i%4 != 0 {
 		return
@@ -84,12 +84,12 @@ func millionCosts(l *ledger, i int64) {
 		l.charge(before, u, false)
 	case i%40 == 4 || i%20 != 4 && i%8 == 0:
 		before.Kind, before.Estimated = BillLost, true
-		l.charge(before, mostOfMillion(i), i%7 == 0)
+		l.charge(before, mostOfMany(i), i%7 == 0)
 	}
 }
 
-// mostOfMillion is the worst case of job i, as far as it has one.
-func mostOfMillion(i int64) Usage {
+// mostOfMany is the worst case of job i, as far as it has one.
+func mostOfMany(i int64) Usage {
 	u := Usage{Known: true, Prompt: 10 + i%5003, Completion: 100 + i%401}
 	if i%7 == 0 {
 		u.Completion = 0
@@ -98,8 +98,8 @@ func mostOfMillion(i int64) Usage {
 	return u
 }
 
-// makeMillion fills a new job file with n jobs.
-func makeMillion(t testing.TB, path string, n int64, prices []Price) {
+// makeMany fills a new job file with n jobs.
+func makeMany(t testing.TB, path string, n int64, prices []Price) {
 	t.Helper()
 	s, err := Open(ctx, path, true)
 	if err != nil {
@@ -116,25 +116,22 @@ func makeMillion(t testing.TB, path string, n int64, prices []Price) {
 	if _, err := db.Exec("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec(strings.ReplaceAll("BEGIN;"+millionRows+indexes+";COMMIT", "?1", fmt.Sprint(n))); err != nil {
+	if _, err := db.Exec(strings.ReplaceAll("BEGIN;"+manyRows+indexes+";COMMIT", "?1", fmt.Sprint(n))); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestQ8_BillsOfAMillion(t *testing.T) {
-	n := int64(million)
-	if testing.Short() {
-		n = 10_000
-	}
+func TestQ8_BillsOfMany(t *testing.T) {
+	n := *manyJobs
 	prices := somePrices([]string{"https://e0.example/v1", "https://e1.example/v1", "https://e2.example/v1"}, []string{"m0", "m1", "m2", "m3"})
-	path := filepath.Join(t.TempDir(), "million.batch.db")
+	path := filepath.Join(t.TempDir(), "many.batch.db")
 	begun := time.Now()
-	makeMillion(t, path, n, prices)
+	makeMany(t, path, n, prices)
 	t.Logf("made %d jobs in %v", n, time.Since(begun))
 	begun = time.Now()
 	want := newLedger(prices)
 	for i := int64(1); i <= n; i++ {
-		millionCosts(want, i)
+		manyCosts(want, i)
 	}
 	t.Logf("summed up one by one in %v: %s", time.Since(begun), want.money.Dollars())
 	s, err := OpenRead(ctx, path)
