@@ -138,6 +138,7 @@ func (d *drain) drain(ctx context.Context) (runner.Summary, error) {
 	if err := d.sayOtherEndpoints(ctx); err != nil {
 		return runner.Summary{}, err
 	}
+	d.fitDescriptors()
 	opt := d.endpoint.Options()
 	if d.cfg.simulate {
 		practice, err := startPractice("127.0.0.1:0", d.cfg.sim)
