@@ -94,16 +94,17 @@ type hold struct {
 	came, released chan struct{}
 }
 
-// interrupt sends one Ctrl-C when calls are in flight, and they do not end before.
+// interrupt ends a run gently when calls are in flight, which do not end before. Ctrl-C would be ignored where the test runs in the background of
+// a shell.
 func (r *recorder) interrupt() {
 	h := &hold{came: make(chan struct{}), released: make(chan struct{})}
 	r.setHold(h)
 	defer r.setHold(nil)
 	c := r.batch(r.runArgs(0)...)
 	came := c.await(h.came)
-	c.cmd.Process.Signal(syscall.SIGINT)
+	c.cmd.Process.Signal(syscall.SIGTERM)
 	close(h.released)
-	if !came || !c.await(nil) || c.cmd.ProcessState.ExitCode() != exitInterrupted {
+	if !came || !c.await(nil) || c.cmd.ProcessState.ExitCode() != exitTerminated {
 		r.t.Fatalf("interrupted: %v\n%s", c.cmd.ProcessState, &c.said)
 	}
 	r.look(false)
