@@ -30,7 +30,7 @@ const (
 	exitPartial     = 3 // finished, but some jobs failed or lines were skipped
 	exitStopped     = 4 // stopped early, can go on
 	exitStorage     = 5 // the job file or an output could not be read or written
-	exitBusy        = 6 // another run holds the job file
+	exitBusy        = 6 // another run, or another program, holds the job file
 	exitInterrupted = 130
 	exitTerminated  = 143
 )
@@ -203,6 +203,8 @@ func classify(err error) *problem {
 		return &problem{code: exitStorage, err: spill, hint: "move it away, or delete it if that job file is gone"}
 	case errors.Is(err, store.ErrDamaged):
 		return &problem{code: exitStorage, err: err, hint: "keep a copy of it; sqlite3 FILE .recover may save its rows"}
+	case errors.Is(err, store.ErrInUse):
+		return &problem{code: exitBusy, err: err, hint: "close the program that works on it, and run the same command again"}
 	case errors.As(err, &failure):
 		return &problem{code: exitStorage, err: err, hint: "what was saved before is safe; run the same command again once the cause is gone"}
 	case errors.Is(err, context.Canceled):

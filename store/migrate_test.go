@@ -26,32 +26,9 @@ var version1 string
 
 // version1Rows are what a run leaves that was interrupted: an answer with usage, one without, a failure, a waiting retry, an attempt
 // that has no outcome, a skipped line, a prompt that is gone.
-const version1Rows = `
-	INSERT INTO settings VALUES ('salt', '00112233445566778899aabbccddeeff'), ('fill model', 'm'), ('simulated', 'false');
-	INSERT INTO inputs VALUES (1, 'prompts.jsonl', '/home/u/prompts.jsonl', zeroblob(32), 1234, 6);
-	INSERT INTO skipped VALUES (6, 1, 6, 'bad', 'messages: is missing');
-	INSERT INTO runs VALUES (1, 1000, 2000, 'https://a.example/v1', 'v0.1', 'interrupted'), (2, 3000, NULL, 'https://b.example/v1', 'v0.1', NULL);
-	INSERT INTO limits VALUES ('https://a.example/v1', 5000), ('https://b.example/v1', 0);
-	INSERT INTO jobs (id, state, position, input, line, run_after, last, run, attempt, attempts, unknown, used, timeouts, limited, generation,
-	  tokens, model, custom_id, key, carried, body) VALUES
-	  (1, 'done',    1,    1, 1, 0,    0, 1, 1,    1, 0, 0, 0, 0, 0, 10, 'm', 'one', zeroblob(32), CAST('{"k":1}' AS BLOB), CAST('{"prompt":"one"}' AS BLOB)),
-	  (2, 'done',    2,    1, 2, 0,    0, 1, 3,    2, 1, 1, 1, 0, 0, 20, 'm', NULL,  zeroblob(32), NULL,      CAST('{"prompt":"two"}' AS BLOB)),
-	  (3, 'failed',  3,    1, 3, 0,    0, 1, 4,    1, 0, 0, 0, 0, 2, 30, 'm', NULL,  zeroblob(32), NULL,      CAST('{"prompt":"three"}' AS BLOB)),
-	  (4, 'pending', 4,    1, 4, 9000, 1, 1, NULL, 1, 0, 0, 0, 3, 0, 40, 'n', NULL,  zeroblob(32), NULL,      CAST('{"prompt":"four"}' AS BLOB)),
-	  (5, 'running', 5,    1, 5, 0,    0, 2, 6,    1, 0, 0, 0, 0, 0, 50, 'n', NULL,  zeroblob(32), NULL,      CAST('{"prompt":"five"}' AS BLOB)),
-	  (6, 'done',    NULL, 1, 9, 0,    0, 1, 7,    1, 0, 0, 0, 0, 0, 60, 'n', NULL,  zeroblob(32), NULL,      CAST('{"prompt":"six"}' AS BLOB));
-	INSERT INTO attempts (id, job, run, generation, started_at, duration_ms, class, reason, sent, status, type, code, message, request_id,
-	  prompt_tokens, completion_tokens, total_tokens, body) VALUES
-	  (1, 1, 1, 0, 1001, 50, 'done', NULL, 1, 200, NULL, NULL, NULL, 'req-1', 11, 5, 16, NULL),
-	  (2, 2, 1, 0, 1002, 51, 'unknown', 'timeout', 1, NULL, NULL, NULL, 'no answer', NULL, NULL, NULL, NULL, NULL),
-	  (3, 2, 1, 0, 1003, 52, 'done', NULL, 1, 200, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
-	  (4, 3, 1, 2, 1004, 53, 'job_failed', NULL, 1, 400, 'invalid_request_error', 'too_long', 'too long', 'req-4', 7, 0, 7, CAST('{"error":{}}' AS BLOB)),
-	  (5, 4, 1, 0, 1005, 54, 'not_processed', 'rate_limit', 1, 429, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
-	  (6, 5, 2, 0, 3001, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
-	  (7, 6, 1, 0, 1007, 55, 'done', NULL, 1, 200, NULL, NULL, NULL, NULL, 61, 6, 67, NULL);
-	INSERT INTO answers VALUES
-	  (1, 0, 'stop', NULL, NULL, CAST('answer to {"prompt":"one"}' AS BLOB)), (2, 1, NULL, 19, 25, CAST('answer to {"prompt":"two"}' AS BLOB)), (6, 0, 'length', NULL, NULL, CAST('six' AS BLOB));
-	INSERT INTO outputs VALUES ('/home/u/prompts.results.jsonl', 'results', 'flat', 1, 2, 3, 4, 5, 6, 7, 8);`
+//
+//go:embed testdata/version1_rows.sql
+var version1Rows string
 
 // oldFile makes a job file as the first release left it.
 func oldFile(t testing.TB) string {
@@ -136,7 +113,7 @@ func shape(t testing.TB, path string) []string {
 		column(t, db, `SELECT 'version ' || user_version FROM pragma_user_version`))
 }
 
-func TestMigrate(t *testing.T) {
+func TestS15_Migrate(t *testing.T) {
 	openers := map[string]func(string) (*Store, error){
 		"writer":  func(path string) (*Store, error) { return Open(ctx, path, false) },
 		"reader":  func(path string) (*Store, error) { return OpenRead(ctx, path) },
@@ -266,7 +243,7 @@ func TestMigrate(t *testing.T) {
 }
 
 // Some files must not be touched: those of a newer batch, and those that only say that they are job files.
-func TestMigrateRefuses(t *testing.T) {
+func TestS14_S12_MigrateRefuses(t *testing.T) {
 	for version, want := range map[int]string{schemaVersion + 1: "has schema version", 0: "not a batch job file", -1: "not a batch job file"} {
 		path := oldFile(t)
 		db := raw(t, path)
@@ -294,7 +271,7 @@ func TestMigrateRefuses(t *testing.T) {
 
 const openVariable = "STORE_TEST_OPEN"
 
-// TestMigrateInProcess is one of the processes of TestMigrateAtOnce.
+// TestMigrateInProcess is one of the processes of TestS15_MigrateAtOnce.
 func TestMigrateInProcess(t *testing.T) {
 	path := os.Getenv(openVariable)
 	if path == "" {
@@ -311,7 +288,7 @@ func TestMigrateInProcess(t *testing.T) {
 	}
 }
 
-func TestMigrateAtOnce(t *testing.T) {
+func TestS15_MigrateAtOnce(t *testing.T) {
 	path := oldFile(t)
 	begin, signal, err := os.Pipe()
 	if err != nil {
@@ -338,7 +315,7 @@ func TestMigrateAtOnce(t *testing.T) {
 }
 
 // A failed step leaves the file as it was.
-func TestMigrateUndone(t *testing.T) {
+func TestS15_MigrateUndone(t *testing.T) {
 	path := oldFile(t)
 	db := raw(t, path)
 	if _, err := db.Exec("CREATE TABLE waits (in_the_way TEXT)"); err != nil {

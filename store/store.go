@@ -27,6 +27,7 @@ const (
 	applicationID = 0x62746368 // "btch": tells a job file from any other database
 	schemaVersion = 3
 	busyTimeout   = 10 * time.Second
+	largestLog    = 64 << 20 // bytes that the write-ahead log keeps when it is begun anew, should a long reader have let it grow
 )
 
 //go:embed schema.sql
@@ -40,6 +41,7 @@ var (
 	ErrNotFound   = errors.New("no such job file")
 	ErrNotJobFile = errors.New("not a batch job file")
 	ErrDamaged    = errors.New("the job file is damaged")
+	ErrInUse      = errors.New("another program has locked it")
 )
 
 // VersionError says that a job file was written by a newer batch; it is left untouched.
@@ -192,7 +194,7 @@ func (s *Store) open(ctx context.Context, create bool) error {
 			return err
 		}
 	}
-	for _, pragma := range []string{"journal_mode=WAL", "wal_autocheckpoint=4000"} {
+	for _, pragma := range []string{"journal_mode=WAL", "wal_autocheckpoint=4000", "journal_size_limit=" + strconv.Itoa(largestLog)} {
 		if _, err := s.conn.ExecContext(ctx, "PRAGMA "+pragma); err != nil {
 			return err
 		}
@@ -395,7 +397,7 @@ func (s *Store) explain(op string, err error) error {
 	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
 		err = fmt.Errorf("is its folder writable? %w", err)
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		err = fmt.Errorf("another program has locked it: %w", err)
+		err = fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	return &Failure{op + " " + name, err}
 }

@@ -147,16 +147,21 @@ func TestOpen(t *testing.T) {
 		}
 		return p
 	}
-	t.Run("odd names", func(t *testing.T) {
-		for _, name := range []string{"a b.db", "jobs?_sync=OFF&x=.db", "50%.db", "#1.db", "-x.db", "new\nline.db"} {
-			s, err := Open(ctx, filepath.Join(dir, name), true)
+	t.Run("S22_names", func(t *testing.T) {
+		for _, name := range []string{"a b.db", "jobs?_sync=OFF&x=.db", "50%.db", "%2e%2e.db", "#1.db", "-x.db", "new\nline.db", "ü東.db", "'q'\".db"} {
+			folder := t.TempDir()
+			s, err := Open(ctx, filepath.Join(folder, name), true)
 			if err != nil {
 				t.Errorf("%q: %v", name, err)
 				continue
 			}
+			var sync int
+			if err := s.conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&sync); err != nil || sync != 2 {
+				t.Errorf("%q: synchronous is %d (%v)", name, sync, err)
+			}
 			s.Close()
-			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-				t.Errorf("%q: %v", name, err)
+			if made, err := os.ReadDir(folder); err != nil || len(made) != 1 || made[0].Name() != name {
+				t.Errorf("%q: %v %v", name, made, err)
 			}
 		}
 	})
@@ -195,7 +200,7 @@ func TestOpen(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("not a job file", func(t *testing.T) {
+	t.Run("S12_not_a_job_file", func(t *testing.T) {
 		for _, p := range []string{write("text.db", strings.Repeat("hello ", 1000)), write("empty.db", ""), dir} {
 			if _, err := OpenRead(ctx, p); !errors.Is(err, ErrNotJobFile) {
 				t.Errorf("%s: %v", p, err)
@@ -205,14 +210,14 @@ func TestOpen(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("memory", func(t *testing.T) {
+	t.Run("S23_memory", func(t *testing.T) {
 		for _, p := range []string{"", ":memory:"} {
 			if _, err := Open(ctx, p, true); err == nil {
 				t.Errorf("%q was accepted", p)
 			}
 		}
 	})
-	t.Run("newer", func(t *testing.T) {
+	t.Run("S14_newer", func(t *testing.T) {
 		p := filepath.Join(dir, "newer.db")
 		s, err := Open(ctx, p, true)
 		if err != nil {
