@@ -247,7 +247,7 @@ func (s *spender) atMost() (all spent) {
 	log := s.wire.log()
 	for i, prompt := range s.prompts {
 		for _, c := range log[prompt] {
-			if c.spared {
+			if c.spared() {
 				continue
 			}
 			a, err := s.answer(i + 1)
@@ -277,6 +277,7 @@ func (s *spender) finish() {
 	s.wire.close()
 	s.exits(exitOK, "verify", filepath.Base(s.jobFile()))
 	s.lookAtResults(true)
-	s.checkCalls()
+	s.checkAll(false, true)
 	s.checkFolder()
+	s.count()
 }

@@ -28,20 +28,10 @@ const (
 	afterRun       = "the run had ended"
 )
 
-// crash is how a child left the job file.
-type crash struct {
-	run      int64        // its row in runs, 0 when it had not come so far
-	open     map[int]bool // lines whose attempt has no outcome
-	inFlight int          // of these, the ones that were on the wire
-	repeats  int          // of these, the ones that had their answer and were called again all the same
-}
-
 // look holds what a child left behind against all that must hold at any moment. It reads a copy: SQLite repairs what it opens, and
 // that is the next child's to do.
 func (v *victim) look(killed bool) {
 	v.t.Helper()
-	c := &crash{open: map[int]bool{}}
-	v.crashes[v.child] = c
 	phase := makingJobFile
 	if path := v.copyJobFile(); path != "" {
 		defer os.RemoveAll(filepath.Dir(path))
@@ -55,7 +45,7 @@ func (v *victim) look(killed bool) {
 		case len(wrong) > 0:
 			v.t.Errorf("verify: %q", wrong)
 		default:
-			phase = v.lookInside(path, c, killed)
+			phase = v.lookInside(path)
 		}
 	}
 	if killed {
@@ -67,6 +57,7 @@ func (v *victim) look(killed bool) {
 		v.tally.phases[phase]++
 	}
 	v.lookAtResults(false)
+	v.checkAll(killed, false)
 }
 
 func (v *victim) copyJobFile() string {
@@ -105,36 +96,24 @@ func verifyCopy(path string) ([]string, error) {
 	return view.Verify(ctx, chat.Key)
 }
 
-// lookInside reads the tables by itself, not through package store, and says what the child was at.
-func (v *victim) lookInside(path string, c *crash, killed bool) (phase string) {
+// lookInside says what the child was at.
+func (v *victim) lookInside(path string) (phase string) {
 	db, err := sql.Open("sqlite3", path)
 	if err != nil {
 		v.t.Fatal(err)
 	}
 	defer db.Close()
-	var lastRun int64
-	var jobs, openBefore, unended int
+	var run int64
+	var jobs, open, openBefore, unended int
 	err = db.QueryRow(`SELECT (SELECT coalesce(max(id), 0) FROM runs), (SELECT count(*) FROM jobs),
-		(SELECT count(*) FROM attempts WHERE class IS NULL AND run <= ?), (SELECT count(*) FROM runs WHERE ended_at IS NULL)`, v.lastRun).
-		Scan(&lastRun, &jobs, &openBefore, &unended)
+		(SELECT count(*) FROM attempts WHERE class IS NULL AND run > ?1), (SELECT count(*) FROM attempts WHERE class IS NULL AND run <= ?1),
+		(SELECT count(*) FROM runs WHERE ended_at IS NULL)`, v.lastRun).Scan(&run, &jobs, &open, &openBefore, &unended)
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	if lastRun > v.lastRun {
-		c.run, v.lastRun = lastRun, lastRun
-	}
-	err = query(db, `SELECT j.line, a.run FROM attempts a JOIN jobs j ON j.id = a.job WHERE a.class IS NULL`, func(line int, run int64) {
-		if run == c.run {
-			c.open[line] = true
-		}
-	})
-	if err != nil {
-		v.t.Fatal(err)
-	}
+	begun := run > v.lastRun
+	v.lastRun = run
 	v.lookAtAnswers(db)
-	if !killed && (len(c.open) > 0 || openBefore > 0 || unended > 0) {
-		v.t.Errorf("child %d ended by itself and left %d attempts and %d runs open", v.child, len(c.open)+openBefore, unended)
-	}
 	switch {
 	case jobs == 0:
 		return firstImport
@@ -142,9 +121,9 @@ func (v *victim) lookInside(path string, c *crash, killed bool) (phase string) {
 		return inRecovery
 	case jobs < len(v.prompts):
 		return furtherImport
-	case len(c.open) > 0:
+	case open > 0:
 		return callsInFlight
-	case c.run == 0:
+	case !begun:
 		return beforeRun
 	case unended > 0:
 		return noCallInFlight

@@ -92,7 +92,6 @@ type victim struct {
 	child    int
 	lastRun  int64               // in the job file
 	litter   []string            // temporary files of killed children
-	crashes  map[int]*crash      // by child
 	saved    map[int]string      // every answer that was seen in the job file, by line
 	expected map[int]*wireAnswer // by line
 	tally    killTally
@@ -104,7 +103,7 @@ func newVictim(t *testing.T, binary string, seed uint64) *victim {
 
 func newVictimOf(t *testing.T, binary string, seed uint64, w *wire) *victim {
 	v := &victim{t: t, seed: seed, binary: binary, dir: t.TempDir(), wire: w,
-		crashes: map[int]*crash{}, saved: map[int]string{}, expected: map[int]*wireAnswer{}}
+		saved: map[int]string{}, expected: map[int]*wireAnswer{}}
 	v.tally.phases = map[string]int{}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -196,9 +195,9 @@ func (v *victim) killRecoveries(times, row int) {
 
 // killTally counts what the kills met.
 type killTally struct {
-	mu                              sync.Mutex
-	kills, calls, inFlight, repeats int
-	phases                          map[string]int
+	mu                          sync.Mutex
+	kills, calls, lost, repeats int
+	phases                      map[string]int
 }
 
 func (k *killTally) add(o *killTally) {
@@ -206,7 +205,7 @@ func (k *killTally) add(o *killTally) {
 	defer k.mu.Unlock()
 	k.kills += o.kills
 	k.calls += o.calls
-	k.inFlight += o.inFlight
+	k.lost += o.lost
 	k.repeats += o.repeats
 	for phase, n := range o.phases {
 		k.phases[phase] += n
@@ -214,7 +213,7 @@ func (k *killTally) add(o *killTally) {
 }
 
 func (k *killTally) report(t *testing.T) {
-	t.Logf("%d kills, %d calls; %d calls were in flight at a kill; %d of those the server had answered, and they were repeated", k.kills, k.calls, k.inFlight, k.repeats)
+	t.Logf("%d kills, %d calls; %d attempts were open at a kill; %d calls of those the server had answered, and they were repeated", k.kills, k.calls, k.lost, k.repeats)
 	for _, phase := range slices.Sorted(maps.Keys(k.phases)) {
 		t.Logf("%5d times %s", k.phases[phase], phase)
 	}

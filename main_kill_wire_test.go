@@ -36,13 +36,16 @@ type wire struct {
 
 // wireCall is one call as the server saw it.
 type wireCall struct {
-	child  int
-	key    string
-	prompt string
-	body   [sha256.Size]byte
-	whole  bool // a completion went out, and nothing cut it on this side
-	spared bool // refused before any work: nobody charges for that
+	sim.Call // complete once it was answered
+	child    int
+	prompt   string
 }
+
+// answered says that a completion went out, and nothing cut it on this side.
+func (c *wireCall) answered() bool { return c.Whole && c.Status == http.StatusOK && len(c.Reply) > 0 }
+
+// spared says that the call was refused before any work: nobody charges for that.
+func (c *wireCall) spared() bool { return c.Status == http.StatusTooManyRequests }
 
 // alarm goes off at the n-th call of a child: when it comes in, or once it was answered.
 type alarm struct {
@@ -87,15 +90,11 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return // its sender was killed in the middle of it: no call
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	c := &wireCall{key: r.Header.Get("Idempotency-Key"), prompt: promptOf(body), body: sha256.Sum256(body)}
+	c := &wireCall{Call: sim.Call{Key: r.Header.Get("Idempotency-Key"), Body: sha256.Sum256(body), When: time.Now()}, prompt: promptOf(body)}
 	c.child, _ = strconv.Atoi(r.Header.Get(childHeader))
 	w.enter(c, body)
-	tap := &statusTap{ResponseWriter: rw}
-	defer func() { w.ring(c.child, true) }() // also after a panic, which is how the practice server cuts an answer
-	w.practice.ServeHTTP(tap, r)
-	w.mu.Lock()
-	c.whole, c.spared = tap.status == http.StatusOK && tap.bytes > 0, tap.status == http.StatusTooManyRequests
-	w.mu.Unlock()
+	defer w.ring(c.child, true) // also after a panic, which is how the practice server cuts an answer
+	c.serve(&w.mu, w.practice, rw, r)
 }
 
 func (w *wire) enter(c *wireCall, body []byte) {
@@ -134,39 +133,68 @@ func (w *wire) count() int {
 }
 
 // log is the calls by prompt, those of one prompt in the order of its children.
-func (w *wire) log() map[string][]*wireCall {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	all := map[string][]*wireCall{}
-	for _, c := range w.calls {
+func (w *wire) log() map[string][]wireCall {
+	all := map[string][]wireCall{}
+	for _, c := range w.sorted() {
 		all[c.prompt] = append(all[c.prompt], c)
-	}
-	for _, calls := range all {
-		slices.SortStableFunc(calls, func(a, b *wireCall) int { return a.child - b.child })
 	}
 	return all
 }
 
-// statusTap sees what goes through it. A hijacked connection, which is how the practice server resets one, has no status.
-type statusTap struct {
-	http.ResponseWriter
-	status, bytes int
-}
-
-func (s *statusTap) Unwrap() http.ResponseWriter { return s.ResponseWriter }
-
-func (s *statusTap) WriteHeader(status int) {
-	s.status = status
-	s.ResponseWriter.WriteHeader(status)
-}
-
-func (s *statusTap) Write(p []byte) (int, error) {
-	if s.status == 0 {
-		s.status = http.StatusOK
+// sorted is the calls so far in the order of their children: a killed one's may be read late.
+func (w *wire) sorted() []wireCall {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := make([]wireCall, len(w.calls))
+	for i, c := range w.calls {
+		all[i] = *c
 	}
-	n, err := s.ResponseWriter.Write(p)
-	s.bytes += n
-	return n, err
+	slices.SortStableFunc(all, func(a, b wireCall) int { return a.child - b.child })
+	return all
+}
+
+// seen is what came, for the oracle.
+func (w *wire) seen() []sim.Call {
+	var all []sim.Call
+	for _, c := range w.sorted() {
+		all = append(all, c.Call)
+	}
+	return all
+}
+
+// serve lets h answer the call, and notes what goes out while mu is held.
+func (c *wireCall) serve(mu *sync.Mutex, h http.Handler, w http.ResponseWriter, r *http.Request) {
+	tap := &tap{ResponseWriter: w}
+	whole := false // a panic is how an answer is cut
+	defer func() {
+		mu.Lock()
+		defer mu.Unlock()
+		c.Status, c.Reply, c.Whole = tap.status, tap.body.Bytes(), whole && tap.status != 0
+	}()
+	h.ServeHTTP(tap, r)
+	whole = true
+}
+
+// tap sees what goes through it. A hijacked connection, which is how the practice server resets one, has no status.
+type tap struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (t *tap) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+func (t *tap) WriteHeader(status int) {
+	t.status = status
+	t.ResponseWriter.WriteHeader(status)
+}
+
+func (t *tap) Write(p []byte) (int, error) {
+	if t.status == 0 {
+		t.status = http.StatusOK
+	}
+	t.body.Write(p)
+	return t.ResponseWriter.Write(p)
 }
 
 // promptOf is the text of the last message of a request.

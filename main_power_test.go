@@ -256,7 +256,8 @@ func (s *history) goOn(t *testing.T, binary string, image map[string][]byte, at 
 			t.Errorf("line %d was sent again", line)
 		}
 	}
-	v.checkUsage(v.lookAtResults(true))
+	v.lookAtResults(true)
+	v.checkAll(false, true)
 	v.exits(exitOK, "verify", filepath.Base(v.jobFile()))
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"io"
@@ -24,6 +23,7 @@ import (
 // may have written itself. It keeps every call.
 type server struct {
 	*simtest.Listening
+	practice *sim.Server
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and made anew with every call
@@ -56,7 +56,7 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	flags := flag.NewFlagSet("practice", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	opt := sim.Options{}
+	opt := sim.Options{Ledger: true}
 	flags.IntVar(&opt.RPM, "rpm", 0, "")
 	flags.IntVar(&opt.TPM, "tpm", 0, "")
 	flags.DurationVar(&opt.Window, "window", 0, "")
@@ -82,11 +82,11 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 		s.replies = readReplies(ts, *script)
 	}
 	opt.Script = s.script
-	practice, err := sim.New(opt)
+	s.practice, err = sim.New(opt)
 	ts.Check(err)
-	var handler http.Handler = unsigned{practice}
+	var handler http.Handler = unsigned{s.practice}
 	if *simulated {
-		handler = practice
+		handler = s.practice
 	}
 	wire := simtest.HTTP1
 	if *secure {
@@ -183,12 +183,10 @@ func (s *server) ledger() []call {
 	return slices.Clone(s.calls)
 }
 
-// seen is what came, for the oracle.
+// seen is what came, for the oracle, in the order in which it came.
 func (s *server) seen() []sim.Call {
-	var all []sim.Call
-	for _, c := range s.ledger() {
-		all = append(all, sim.Call{Key: c.header.Get("Idempotency-Key"), Body: sha256.Sum256(c.body)})
-	}
+	all := s.practice.Ledger()
+	slices.SortStableFunc(all, func(a, b sim.Call) int { return a.When.Compare(b.When) })
 	return all
 }
 

@@ -3,6 +3,7 @@ package oracle
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 )
 
@@ -22,14 +23,23 @@ type message struct {
 	Content json.RawMessage `json:"content"`
 }
 
+// completion takes in what a hostile server may have spelled in any way.
 type completion struct {
 	Error   json.RawMessage `json:"error"`
 	Choices []struct {
-		Message *message `json:"message"`
-		Delta   *message `json:"delta"`
-		Finish  string   `json:"finish_reason"`
+		Message *message        `json:"message"`
+		Delta   *message        `json:"delta"`
+		Finish  json.RawMessage `json:"finish_reason"`
 	} `json:"choices"`
-	Usage map[string]any `json:"usage"`
+	Usage json.RawMessage `json:"usage"`
+}
+
+// textOf is the text of a JSON string, "" of anything else.
+func textOf(raw json.RawMessage) (text string) {
+	if json.Unmarshal(raw, &text) != nil {
+		return ""
+	}
+	return text
 }
 
 // readReply understands a completion in one piece and one in events. What it does not understand is no completion.
@@ -65,25 +75,20 @@ func readEvents(body []byte) (r reply) {
 // read takes in a body or an event. It says whether that is a part of a completion.
 func (r *reply) read(text []byte) bool {
 	var c completion
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	if dec.Decode(&c) != nil || len(c.Error) > 0 && string(c.Error) != "null" {
+	if json.Unmarshal(text, &c) != nil || len(c.Error) > 0 && string(c.Error) != "null" {
 		return false
 	}
 	whole := false
 	if len(c.Choices) > 0 {
 		first := c.Choices[0]
 		for _, m := range []*message{first.Message, first.Delta} {
-			if m == nil {
-				continue
+			if m != nil {
+				whole = true
+				r.content += textOf(m.Content)
 			}
-			var text string
-			whole = true
-			json.Unmarshal(m.Content, &text)
-			r.content += text
 		}
-		if first.Finish != "" {
-			r.finish = first.Finish
+		if finish := textOf(first.Finish); finish != "" {
+			r.finish = finish
 		}
 	}
 	if u := readUsage(c.Usage); u != nil {
@@ -92,14 +97,18 @@ func (r *reply) read(text []byte) bool {
 	return whole || len(c.Usage) > 0
 }
 
-func readUsage(members map[string]any) *usage {
+func readUsage(raw json.RawMessage) *usage {
+	var members struct {
+		Prompt     json.RawMessage `json:"prompt_tokens"`
+		Completion json.RawMessage `json:"completion_tokens"`
+		Total      json.RawMessage `json:"total_tokens"`
+	}
+	if json.Unmarshal(raw, &members) != nil {
+		return nil
+	}
 	var n [3]int64
-	for i, name := range []string{"prompt_tokens", "completion_tokens", "total_tokens"} {
-		number, ok := members[name].(json.Number)
-		if !ok {
-			return nil
-		}
-		v, err := number.Int64()
+	for i, member := range []json.RawMessage{members.Prompt, members.Completion, members.Total} {
+		v, err := strconv.ParseInt(string(member), 10, 64)
 		if err != nil || v < 0 || v > 1<<53 {
 			return nil
 		}

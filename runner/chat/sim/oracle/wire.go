@@ -105,6 +105,9 @@ func (f *findings) thread(id threadID, t *thread, c Case) {
 		return
 	}
 	for _, p := range pairs {
+		if flaw := t.flaw(p.row, p.call); flaw != "" {
+			f.add("%s: job %d %s", t.j.name, t.job.id, flaw)
+		}
 		if r := t.j.runs[p.row.run]; r.ended.Valid && r.reason.String != "died" && !p.call.When.IsZero() && p.call.When.UnixMilli() > r.ended.Int64+2*slack {
 			f.add("%s: job %d was sent %d ms after its run had ended", t.j.name, t.job.id, p.call.When.UnixMilli()-r.ended.Int64)
 		}
@@ -125,23 +128,43 @@ type pair struct {
 	call sim.Call
 }
 
-// pair finds to every call its attempt, in order. Attempts whose request may never have come may be left over, calls may not.
+// pair finds to every call its attempt, in order. Attempts whose request may never have come may be left over, calls may not. Of several
+// ways it takes one with the fewest flaws: which of the attempts that died was sent, nobody knows.
 func (t *thread) pair(c Case) (pairs []pair, fit bool) {
+	const never = 1 << 30
 	rows, calls := len(t.rows), len(t.calls)
-	fits := make([][]bool, rows+1) // fits[i][k]: the attempts from i on fit the calls from k on
+	least := make([][]int, rows+1) // least[i][k]: flaws, when the attempts from i on are paired with the calls from k on
+	both := func(i, k int) int {
+		switch {
+		case k == calls || !t.matches(i, k, c):
+			return never
+		case t.flaw(t.rows[i], t.calls[k]) != "":
+			return least[i+1][k+1] + 1
+		}
+		return least[i+1][k+1]
+	}
+	alone := func(i, k int) int {
+		if !t.rows[i].unmet(c) {
+			return never
+		}
+		return least[i+1][k]
+	}
 	for i := rows; i >= 0; i-- {
-		fits[i] = make([]bool, calls+1)
+		least[i] = make([]int, calls+1)
 		for k := calls; k >= 0; k-- {
-			fits[i][k] = i == rows && k == calls ||
-				i < rows && k < calls && t.matches(i, k, c) && fits[i+1][k+1] ||
-				i < rows && t.rows[i].unmet(c) && fits[i+1][k]
+			switch {
+			case i < rows:
+				least[i][k] = min(both(i, k), alone(i, k), never)
+			case k < calls:
+				least[i][k] = never
+			}
 		}
 	}
-	if !fits[0][0] {
+	if least[0][0] == never {
 		return nil, false
 	}
 	for i, k := 0, 0; i < rows; i++ {
-		if k < calls && t.matches(i, k, c) && fits[i+1][k+1] {
+		if least[i][k] == both(i, k) {
 			pairs = append(pairs, pair{t.rows[i], t.calls[k]})
 			k++
 		}
