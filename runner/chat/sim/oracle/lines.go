@@ -20,6 +20,8 @@ type entry struct {
 	customID *string
 }
 
+func (e entry) answered() bool { return e.job != nil && e.job.state == "done" }
+
 // entries lists the present input.
 func (j *jobFile) entries() map[place]entry {
 	all := map[place]entry{}

@@ -159,10 +159,11 @@ func (w *written) rows(path string, next rowReader, results bool) {
 		}
 		read = append(read, r)
 	}
-	if want := w.expected(results); !w.c.Current && len(read) != want {
-		return // older than the job file
-	} else if len(read) != want && !damaged(read) {
-		w.f.add("%s has %d rows, not %d", path, len(read), want)
+	switch {
+	case !w.c.Current && !w.fresh(read, results):
+		return
+	case len(read) != w.expected(results) && !damaged(read):
+		w.f.add("%s has %d rows, not %d", path, len(read), w.expected(results))
 	}
 	last := int64(0)
 	for _, r := range read {
@@ -179,6 +180,16 @@ func (w *written) rows(path string, next rowReader, results bool) {
 	}
 }
 
+// fresh tells rows that are those of the job file from rows that are older.
+func (w *written) fresh(read []row, results bool) bool {
+	for _, r := range read {
+		if e, found := w.entry(r); !found || results != e.answered() {
+			return false
+		}
+	}
+	return len(read) == w.expected(results)
+}
+
 // damaged: a stored answer that cannot be read any more is a row among the errors.
 func damaged(rows []row) bool {
 	return slices.ContainsFunc(rows, func(r row) bool { return r.Type == "batch_error" })
@@ -188,7 +199,7 @@ func damaged(rows []row) bool {
 func (w *written) expected(results bool) (n int) {
 	for _, e := range w.entries {
 		switch {
-		case results && e.job != nil && e.job.state == "done":
+		case results && e.answered():
 			n++
 		case !results && (e.skipped || e.job != nil && e.job.state == "failed"):
 			n++
@@ -209,7 +220,7 @@ func (w *written) entry(r row) (entry, bool) {
 }
 
 func (w *written) row(path string, r row, e entry, results bool) {
-	if results == (e.job == nil || e.job.state != "done") && !damaged([]row{r}) {
+	if results != e.answered() && !damaged([]row{r}) {
 		w.f.add("%s: line %d stands among the wrong rows", path, r.Line)
 		return
 	}
