@@ -155,6 +155,9 @@ func (d *drain) drain(ctx context.Context) (runner.Summary, error) {
 		return runner.Summary{}, err
 	}
 	defer client.Close()
+	if proxy := client.Proxy(); proxy != "" {
+		d.term.say("proxy", event{"proxy": proxy}, "calls go through the proxy %s", proxy)
+	}
 	return d.pool(ctx, client)
 }
 

@@ -73,6 +73,8 @@ func (d *drain) exitCode(sum runner.Summary, rep output.Report) int {
 		return exitUsage
 	case sum.Stop != nil && sum.Stop.Cause == runner.Storage:
 		return exitStorage
+	case sum.Stop != nil && sum.Stop.Cause == runner.Defect:
+		return exitError
 	case sum.Stop != nil || d.counts.Pending+d.counts.Running > 0:
 		return exitStopped
 	case d.counts.Failed+d.counts.Skipped+rep.Damaged > 0:
@@ -218,6 +220,8 @@ func (d *drain) explainStop(s *runner.Stop) (reason, hint string) {
 		return "a practice server answered: made-up answers must not get among real ones", "to practise, name the job file as such: --db try.simulated.batch.db"
 	case runner.Storage:
 		return "the job file could not be written: " + said, "make room or mend the disk, then go on"
+	case runner.Defect:
+		return said, "please report it with the version of batch and the lines below, which hold neither key nor prompt; nothing was marked failed\n" + s.Stack
 	}
 	return said, ""
 }

@@ -31,6 +31,7 @@ type judge struct {
 	maxInvalid  int
 
 	mu         sync.Mutex
+	heard      bool          // the endpoint has answered something
 	streak     streak        // of the same failure
 	forbidden  streak        // of bare 403s
 	stopped    []failure     // those that made the stop
@@ -73,6 +74,7 @@ func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 	if res.Class != chat.NotProcessed {
 		delete(j.refused, c.Job)
 	}
+	j.heard = j.heard || res.Status != 0
 	if res.Simulated && !j.simulated || j.simulated && res.Class == chat.Done && !res.Simulated {
 		return j.stop(o, res, Simulated)
 	}
@@ -90,8 +92,11 @@ func (j *judge) judge(c *store.Claim, p pass, res *chat.Result) store.Outcome {
 		j.invalidRow = 0
 		return complete(o, c, res, answer)
 	case chat.NotProcessed:
-		if res.Reason == chat.RateLimited {
+		switch {
+		case res.Reason == chat.RateLimited:
 			return j.limited(o, p, res)
+		case res.Reason == chat.NoSuchHost && !j.heard: // a typing error rather than an outage
+			return j.stop(o, res, Endpoint)
 		}
 		return j.retry(o, res, false)
 	case chat.Interrupted:

@@ -11,6 +11,8 @@ package runner
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -182,13 +184,33 @@ func (r *Runner) work(ctx context.Context) {
 	}
 }
 
-func (r *Runner) attempt(ctx context.Context, c *store.Claim) store.Outcome {
+func (r *Runner) attempt(ctx context.Context, c *store.Claim) (o store.Outcome) {
 	p, ok := r.gate.enter(ctx, c)
 	if !ok {
 		return store.Outcome{Job: c.Job, Attempt: c.Attempt, Arrow: store.HandBack}
 	}
-	res := r.caller.Do(ctx, chat.Call{Body: c.Body, IdempotencyKey: c.IdempotencyKey})
+	res := chat.Result{Sent: true, Started: time.Now()}
+	defer func() {
+		if what := recover(); what != nil {
+			o = r.defect(c, res, what)
+		}
+	}()
+	res = r.caller.Do(ctx, chat.Call{Body: c.Body, IdempotencyKey: c.IdempotencyKey})
 	return r.judge.judge(c, p, &res)
+}
+
+// defect is what becomes of an attempt that panicked. Nobody knows how far it had come, and the next one may come no further: the run
+// stops, and what the other workers have in flight is saved.
+func (r *Runner) defect(c *store.Claim, res chat.Result, what any) store.Outcome {
+	res.Class, res.Reason = chat.Unknown, chat.ReasonNone
+	res.Message = fmt.Sprintf("a defect in batch: panic: %T", what)
+	if err, ok := what.(runtime.Error); ok { // of other values the text may hold anything, a key or a prompt too
+		res.Message = "a defect in batch: " + err.Error()
+	}
+	r.gate.close(&Stop{Cause: Defect, Message: res.Message, Stack: string(debug.Stack())})
+	o := outcome(c, &res)
+	o.Arrow, o.Last = store.Release, true
+	return o
 }
 
 // Progress is how a run stands. What it counts as done is saved; money counts as soon as the answer is there, for then it is spent.

@@ -21,6 +21,7 @@ const (
 	BudgetReached  Cause = "budget"          // the next call could cost more than is left
 	Simulated      Cause = "simulated"       // a made-up answer reached a real run, or a real one a simulated run
 	Storage        Cause = "storage"         // the job file could not be written
+	Defect         Cause = "defect"          // a worker panicked
 )
 
 // Stop is a run's early end. Nothing is failed by it: the jobs that are left are pending.
@@ -31,4 +32,5 @@ type Stop struct {
 	Code    string    //
 	Message string    // the API's words, or ours
 	Until   time.Time // when it may be worth going on, zero when unknown
+	Stack   string    // of a Defect, for those who mend it
 }

@@ -1,25 +1,68 @@
 package chat
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/net/http2"
+
+	"batch/runner/chat/sim/simtest"
 )
 
-// framed serves one HTTP/2 connection by hand: script is called with each request's stream once its body has ended.
+// queuing is a listener whose connections write at once, as TCP does and a pipe does not: both ends may have something to say first.
+type queuing struct{ net.Listener }
+
+func (q queuing) Accept() (net.Conn, error) {
+	conn, err := q.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &queuingConn{Conn: conn, queue: make(chan []byte, 1000), done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		for p := range c.queue {
+			c.Conn.Write(p)
+		}
+	}()
+	return c, nil
+}
+
+type queuingConn struct {
+	net.Conn
+	queue chan []byte
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (c *queuingConn) Write(p []byte) (int, error) {
+	c.queue <- bytes.Clone(p)
+	return len(p), nil
+}
+
+func (c *queuingConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() { close(c.queue) })
+	<-c.done
+	return err
+}
+
+// framed serves HTTP/2 over pipes by hand: script is called with each request's stream once its body has ended. It answers settings, and
+// nothing else.
 func framed(t *testing.T, script func(f *http2.Framer, stream uint32)) (client *Client, requests *atomic.Int64) {
 	t.Helper()
 	cert := certificate(t, func(*x509.Certificate) {})
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	pipes := simtest.NewPipes()
+	listener := tls.NewListener(queuing{pipes}, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"}})
 	requests = new(atomic.Int64)
 	ended := make(chan struct{})
 	var wait sync.WaitGroup
@@ -65,11 +108,11 @@ func framed(t *testing.T, script func(f *http2.Framer, stream uint32)) (client *
 		t.Fatal(err)
 	}
 	roots.AddCert(leaf)
-	return connect(t, "https://"+listener.Addr().String(), soon, func(o *Options) { o.TLSConfig = &tls.Config{RootCAs: roots} }), requests
+	return connect(t, "https://127.0.0.1", func(o *Options) { o.DialContext, o.TLSConfig = pipes.Dial, &tls.Config{RootCAs: roots} }), requests
 }
 
-// N14: what HTTP/2 says about one stream is about one call, and none is repeated behind our back.
-func TestHTTP2Streams(t *testing.T) {
+// What HTTP/2 says about one stream is about one call, and none is repeated behind our back.
+func TestN14_Streams(t *testing.T) {
 	for name, row := range map[string]struct {
 		script func(f *http2.Framer, stream uint32)
 		class  Class
@@ -82,11 +125,83 @@ func TestHTTP2Streams(t *testing.T) {
 		"a protocol error":   {func(f *http2.Framer, s uint32) { f.WriteRSTStream(s, http2.ErrCodeProtocol) }, Unknown},
 		"nonsense as header": {func(f *http2.Framer, s uint32) { f.WriteRawFrame(http2.FrameHeaders, 4, s, []byte{0xff, 0xff}) }, Unknown},
 	} {
-		client, requests := framed(t, row.script)
-		r := do(client, request)
-		client.Close()
-		if r.Class != row.class || !r.Sent || r.Message == "" || requests.Load() != 1 {
-			t.Errorf("%s: %+v, the server saw %d requests", name, r, requests.Load())
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, requests := framed(t, row.script)
+				r := do(client, request)
+				if r.Class != row.class || !r.Sent || r.Message == "" || r.Duration > time.Second || requests.Load() != 1 {
+					t.Errorf("%+v, the server saw %d requests", r, requests.Load())
+				}
+			})
+		})
+	}
+}
+
+// A connection that has gone silent is found by a ping, long before the limit of the call, with all calls that it carries. None of them hangs.
+func TestN14_SilentlyDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, requests := framed(t, func(*http2.Framer, uint32) {})
+		var wait sync.WaitGroup
+		for range 3 {
+			wait.Go(func() {
+				if r := do(client, request); r.Class != Unknown || !r.Sent || r.Duration != 30*time.Second { // 15 s of silence, and 15 s for the ping
+					t.Errorf("%+v", r)
+				}
+			})
 		}
+		wait.Wait()
+		if requests.Load() != 3 {
+			t.Errorf("the server saw %d requests", requests.Load())
+		}
+	})
+}
+
+// A connection carries no more calls than the server allows. Those that came before its settings did are refused, which costs nothing; no call
+// is worked on twice.
+func TestN14_MaxStreams(t *testing.T) {
+	const workers, calls = 8, 5
+	type load struct{ all, now, most int }
+	var mu sync.Mutex
+	conns := map[any]*load{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		l := conns[r.RemoteAddr]
+		if l == nil {
+			l = new(load)
+			conns[r.RemoteAddr] = l
+		}
+		l.all++
+		l.now++
+		l.most = max(l.most, l.now)
+		mu.Unlock()
+		io.Copy(io.Discard, r.Body)
+		mu.Lock()
+		l.now--
+		mu.Unlock()
+		io.WriteString(w, completion)
+	}))
+	server.EnableHTTP2 = true
+	server.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	client := connect(t, server.URL, soon, func(o *Options) { o.TLSConfig = &tls.Config{RootCAs: roots} })
+	drain(t, workers, calls, func() Result {
+		for {
+			if r := do(client, request); r.Class != NotProcessed {
+				return r
+			}
+		}
+	})
+	all := 0
+	for addr, l := range conns {
+		all += l.all
+		if l.most > 1 {
+			t.Errorf("%v carried %d calls at once", addr, l.most)
+		}
+	}
+	if all != workers*calls {
+		t.Errorf("%d calls for %d answers", all, workers*calls)
 	}
 }

@@ -35,6 +35,8 @@ func (a *attempt) failed(err error, sent bool) failure {
 		return failure{verdict{RunStops, BadCertificate}, "TLS: " + strings.TrimPrefix(err.Error(), "tls: ")}
 	case !a.gotConn && notTLS(err):
 		return failure{verdict{RunStops, WrongEndpoint}, "the endpoint does not speak TLS: its base URL may begin with http:// in truth"}
+	case !a.gotConn && noSuchHost(err):
+		return failure{verdict{NotProcessed, NoSuchHost}, dialMessage(err)}
 	case !a.gotConn:
 		return failure{verdict{NotProcessed, Unreachable}, dialMessage(err)}
 	case !sent:
@@ -102,6 +104,11 @@ func permanentAlert(alert uint8) bool {
 func refusedStream(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "REFUSED_STREAM") || strings.Contains(text, "graceful shutdown GOAWAY")
+}
+
+func noSuchHost(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
 }
 
 func dialMessage(err error) string {

@@ -32,6 +32,7 @@ const (
 	TooLarge         Reason = "over_limit"             // a 429 that says this one request is larger than the limit itself
 	TimedOut         Reason = "timeout"                // the attempt's own limits ran out after the request was written
 	Unreachable      Reason = "unreachable"            // refused, DNS, connect timeout: no byte was written
+	NoSuchHost       Reason = "no_such_host"           // the name of the host does not exist: no byte was written
 	KeyRefused       Reason = "key_refused"            // 401, or a 403 whose type or code speaks of the key
 	QuotaSpent       Reason = "quota_spent"            // quota, tokens or funds are used up
 	Forbidden        Reason = "forbidden"              // a 403 that says neither: JobFailed, unless it repeats over jobs

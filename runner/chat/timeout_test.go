@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -42,7 +43,7 @@ func drip(n int, every time.Duration, text string) script {
 }
 
 // The limits are the defaults: 10 minutes for the answer to begin, 60 seconds of silence within it.
-func TestTimeLimits(t *testing.T) {
+func TestN3_N7_TimeLimits(t *testing.T) {
 	whole := script{{0, completion}}
 	for name, row := range map[string]struct {
 		script script
@@ -75,7 +76,7 @@ func TestTimeLimits(t *testing.T) {
 	}
 }
 
-func TestConnectTimeout(t *testing.T) {
+func TestN3_ConnectTimeout(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"by the connect limit": func(o *Options) {},
 		"by the whole limit":   func(o *Options) { o.ConnectTimeout = time.Hour; o.Timeout = 10 * time.Second },
@@ -100,22 +101,60 @@ func TestConnectTimeout(t *testing.T) {
 	}
 }
 
-// N9: a server that accepts the connection and reads nothing.
-func TestServerThatNeverReads(t *testing.T) {
+// A server that reads some of a large request, or nothing, and then no more. What left this machine may have been enough.
+func TestN9_ServerStopsReading(t *testing.T) {
+	for name, row := range map[string]struct {
+		reads int
+		class Class
+	}{
+		"after nothing": {0, NotProcessed},
+		"after a byte":  {1, Unknown},
+		"after 64 KiB":  {64 << 10, Unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				listener, conns := simtest.NewPipes(), make(chan net.Conn, 2)
+				go func() {
+					for {
+						conn, err := listener.Accept()
+						if err != nil {
+							return
+						}
+						io.ReadFull(conn, make([]byte, row.reads))
+						conns <- conn
+					}
+				}()
+				client := connect(t, "http://pipe.localhost", func(o *Options) { o.DialContext = listener.Dial })
+				r := do(client, strings.Repeat(" ", 10<<20)+request)
+				if r.Class != row.class || r.Sent != (row.reads > 0) || r.Duration != DefaultTimeout || len(conns) != 1 {
+					t.Errorf("%v, sent %v, after %v on %d connections", r.Class, r.Sent, r.Duration, len(conns))
+				}
+				(<-conns).Close()
+				listener.Close()
+			})
+		})
+	}
+}
+
+// A handshake that stalls is no answer, and nothing was sent.
+func TestN11_HandshakeStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		listener := simtest.NewPipes()
-		accepted := make(chan net.Conn, 1)
+		listener, hello := simtest.NewPipes(), make(chan []byte, 1)
 		go func() {
-			conn, _ := listener.Accept()
-			accepted <- conn
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			all, _ := io.ReadAll(conn) // until the client gives up
+			hello <- all
 		}()
-		client := connect(t, "http://pipe.localhost", func(o *Options) { o.DialContext = listener.Dial })
-		r := do(client, strings.Repeat(" ", 1<<20)+request)
-		// A pipe holds no byte, so nothing has left: a real connection would have taken some, and be Unknown.
-		if r.Class != NotProcessed || r.Sent || r.Duration != DefaultTimeout {
-			t.Errorf("%v %v %v", r.Class, r.Sent, r.Duration)
+		r := do(connect(t, "https://pipe.localhost", func(o *Options) { o.DialContext = listener.Dial }), request)
+		if r.Class != NotProcessed || r.Reason != Unreachable || r.Sent || r.Duration != 10*time.Second {
+			t.Errorf("%+v", r)
 		}
-		(<-accepted).Close()
+		if said := <-hello; len(said) == 0 || bytes.Contains(said, []byte(testKey)) {
+			t.Errorf("the client said %q", said)
+		}
 	})
 }
 

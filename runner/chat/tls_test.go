@@ -130,16 +130,3 @@ func TestPlainServerOnTLSPort(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
-
-// N11: a handshake that stalls is no answer, and nothing was sent.
-func TestHandshakeStalls(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	r := do(connect(t, "https://"+listener.Addr().String(), func(o *Options) { o.ConnectTimeout = 50 * time.Millisecond }), request)
-	if r.Class != NotProcessed || r.Reason != Unreachable || r.Sent {
-		t.Errorf("%+v", r)
-	}
-}
