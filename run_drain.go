@@ -191,11 +191,11 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 		}
 		opt.Check = form.check
 	}
-	if opt.NotBefore, err = d.store.NotBefore(ctx, opt.Endpoint); err != nil {
-		return runner.Summary{}, err
-	}
 	started := time.Now()
 	if err := d.store.BeginRun(ctx, store.Run{Started: started, Endpoint: opt.Endpoint, Version: version(), RPM: opt.RPM, TPM: opt.TPM}); err != nil {
+		return runner.Summary{}, err
+	}
+	if opt.NotBefore, err = d.store.NotBefore(ctx, opt.Endpoint); err != nil {
 		return runner.Summary{}, err
 	}
 	r := runner.New(d.store, client, opt)

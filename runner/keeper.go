@@ -77,7 +77,7 @@ func (k *keeper) finished(ctx context.Context) bool {
 
 // turn saves and claims.
 func (k *keeper) turn(ctx context.Context) {
-	now := time.Now()
+	now := k.clock.now()
 	k.takeBack()
 	if k.err != nil && now.Before(k.retryAt) && ctx.Err() == nil {
 		k.setAside()
@@ -102,7 +102,7 @@ func (k *keeper) turn(ctx context.Context) {
 	k.saved()
 	k.adapt()
 	k.claimed += turned.New
-	k.due, k.drained = turned.NextDue, len(turned.Claims) < want.Jobs
+	k.due, k.drained = k.clock.of(turned.NextDue), len(turned.Claims) < want.Jobs
 	for i, c := range turned.Claims {
 		o := out{bytes: int64(len(c.Body))}
 		if want.Fits != nil {
@@ -253,7 +253,7 @@ func (k *keeper) gather(ctx context.Context) {
 	case o := <-k.ended:
 		k.take(o)
 	case <-alarm:
-		if stop != nil && !time.Now().Before(time.Unix(0, k.grace.Load())) {
+		if stop != nil && !time.Now().Before(k.graceEnds()) {
 			k.gaveUp = true
 			k.giveUp()
 		}
@@ -306,7 +306,7 @@ func (k *keeper) gatherMore(stop *Stop) {
 func (k *keeper) wakeAt(stop *Stop) time.Time {
 	if stop != nil {
 		k.shorten(k.opt.Grace)
-		switch grace := time.Unix(0, k.grace.Load()); {
+		switch grace := k.graceEnds(); {
 		case k.err != nil && !(k.gaveUp || grace.Before(k.retryAt)):
 			return k.retryAt
 		case k.gaveUp:
@@ -330,6 +330,7 @@ func (k *keeper) take(o store.Outcome) {
 	k.most.cost -= was.most.cost
 	k.most.tokens -= was.most.tokens
 	delete(k.out, o.Attempt)
+	o.RunAfter = k.clock.of(o.RunAfter)
 	k.unsaved = append(k.unsaved, o)
 }
 

@@ -73,8 +73,10 @@ func (o Options) withDefaults() Options {
 	if o.Grace <= 0 {
 		o.Grace = 10 * time.Minute
 	}
-	if time.Until(o.NotBefore) > absurdWait { // a clock that was wrong must not hold us for ever
+	if wait := time.Until(o.NotBefore); wait > absurdWait { // a clock that was wrong must not hold us for ever
 		o.NotBefore = time.Time{}
+	} else if !o.NotBefore.IsZero() {
+		o.NotBefore = time.Now().Add(wait) // however the clock is set from now on
 	}
 	return o
 }
@@ -87,13 +89,14 @@ type Runner struct {
 	store  Store
 	caller Caller
 	opt    Options
+	clock  clock
 	gate   *gate
 	judge  *judge
 
 	queue chan store.Claim
 	ended chan store.Outcome
 
-	grace       atomic.Int64  // the end of the grace time in Unix nanoseconds, once the run stops
+	grace       atomic.Int64  // the end of the grace time in nanoseconds since the run began, once it stops
 	hurry       chan struct{} // tells the keeper that it has become shorter
 	waitUnsaved atomic.Int64  // outcomes that the job file does not take
 	done        atomic.Int64
@@ -110,7 +113,7 @@ func New(st Store, caller Caller, opt Options) *Runner {
 	g := newGate(opt)
 	room := opt.Concurrency + mostAhead(opt.Concurrency)
 	return &Runner{
-		store: st, caller: caller, opt: opt, gate: g, judge: newJudge(g, opt),
+		store: st, caller: caller, opt: opt, clock: newClock(), gate: g, judge: newJudge(g, opt),
 		queue: make(chan store.Claim, room),
 		ended: make(chan store.Outcome, room),
 		hurry: make(chan struct{}, 1),
@@ -168,7 +171,7 @@ func (r *Runner) Stop(grace time.Duration) {
 
 // shorten sets the end of the grace time, or brings it forward.
 func (r *Runner) shorten(grace time.Duration) {
-	end := time.Now().Add(grace).UnixNano()
+	end := int64(r.clock.elapsed() + grace)
 	for {
 		set := r.grace.Load()
 		if set != 0 && set <= end || r.grace.CompareAndSwap(set, end) {
@@ -176,6 +179,9 @@ func (r *Runner) shorten(grace time.Duration) {
 		}
 	}
 }
+
+// graceEnds is when calls in flight are given up.
+func (r *Runner) graceEnds() time.Time { return r.clock.began.Add(time.Duration(r.grace.Load())) }
 
 // work makes the calls of one worker.
 func (r *Runner) work(ctx context.Context) {
@@ -242,7 +248,7 @@ func (r *Runner) Progress() Progress {
 		p.Waiting = Waiting{"retry", time.Unix(0, idle)}
 	}
 	if end := r.grace.Load(); end != 0 {
-		p.GraceEnds = time.Unix(0, end)
+		p.GraceEnds = r.graceEnds()
 	}
 	return p
 }

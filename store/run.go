@@ -78,9 +78,13 @@ func (s *Store) giveBack(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
-// BeginRun opens the row of this invocation; attempts will bear its number. Waits of earlier runs that are absurd are forgotten.
+// BeginRun opens the row of this invocation; attempts will bear its number. Waits of earlier runs that are absurd are forgotten. What
+// comes after it is by the clock of now: read NotBefore later.
 func (s *Store) BeginRun(ctx context.Context, r Run) error {
 	err := s.transact(ctx, func() error {
+		if err := s.setClockBack(context.WithoutCancel(ctx), millis(r.Started)); err != nil {
+			return err
+		}
 		if err := s.exec(context.WithoutCancel(ctx), "UPDATE jobs SET run_after = 0 WHERE state = 'pending' AND run_after > ?",
 			millis(r.Started.Add(AbsurdWait))); err != nil {
 			return err
@@ -93,6 +97,27 @@ func (s *Store) BeginRun(ctx context.Context, r Run) error {
 		return s.explain("begin run in", err)
 	}
 	return nil
+}
+
+// clockSlack is how far a clock goes back without anybody noticing.
+const clockSlack = 1000
+
+// setClockBack moves the waits of the last run by as much as the clock has been set back since: they last as long as they were meant to, not
+// until a time that was wrong.
+func (s *Store) setClockBack(ctx context.Context, now int64) error {
+	var newest int64
+	err := s.conn.QueryRowContext(ctx, "SELECT max(started_at, coalesce(ended_at, 0)) FROM runs ORDER BY id DESC LIMIT 1").Scan(&newest)
+	back := newest - now
+	if errors.Is(err, sql.ErrNoRows) || err == nil && back <= clockSlack {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.exec(ctx, "UPDATE jobs SET run_after = max(run_after - ?, 1) WHERE state = 'pending' AND run_after > 0", back); err != nil {
+		return err
+	}
+	return s.exec(ctx, "UPDATE limits SET not_before = max(not_before - ?, 0)", back)
 }
 
 // EndRun closes the row of this invocation.
