@@ -57,12 +57,11 @@ func TestInterrupt(t *testing.T) {
 	})
 	t.Run("before it began", func(t *testing.T) {
 		in(t, 20, always(done("x")), func(w *world) {
-			if err := w.store.BeginRun(w.t.Context(), store.Run{Started: time.Now(), Endpoint: "test", Version: "test"}); err != nil {
-				t.Fatal(err)
-			}
+			w.begin()
 			ctx, cancel := context.WithCancel(w.t.Context())
 			cancel()
 			sum, err := New(w.store, w.api, Options{Concurrency: 4}).Run(ctx)
+			w.end()
 			if err != nil || sum.Stop == nil || sum.Stop.Cause != Interrupt || len(w.api.calls) != 0 || w.counts().Pending != 20 {
 				t.Errorf("%+v %v after %d calls: %+v", sum, err, len(w.api.calls), w.counts())
 			}
@@ -119,9 +118,7 @@ func (s *brokenStore) Turn(ctx context.Context, outs []store.Outcome, pause *sto
 
 func TestStorageFails(t *testing.T) {
 	run := func(w *world, s *brokenStore, opt Options) (Summary, error) {
-		if err := w.store.BeginRun(w.t.Context(), store.Run{Started: time.Now(), Endpoint: "test", Version: "test"}); err != nil {
-			t.Fatal(err)
-		}
+		w.begin()
 		s.Store, opt.Concurrency = w.store, 4
 		return New(s, w.api, opt).Run(w.t.Context())
 	}

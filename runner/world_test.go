@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"batch/runner/chat"
+	"batch/runner/chat/sim"
+	"batch/runner/chat/sim/oracle"
 	"batch/store"
 )
 
@@ -32,6 +34,8 @@ type api struct {
 type sent struct {
 	prompt, key string
 	at          time.Time
+	body        [sha256.Size]byte
+	status      int // of the answer
 }
 
 func (a *api) Do(ctx context.Context, call chat.Call) chat.Result {
@@ -39,7 +43,7 @@ func (a *api) Do(ctx context.Context, call chat.Call) chat.Result {
 	json.Unmarshal(call.Body, &body)
 	started := time.Now()
 	a.mu.Lock()
-	a.calls = append(a.calls, sent{body.Prompt, call.IdempotencyKey, started})
+	a.calls = append(a.calls, sent{prompt: body.Prompt, key: call.IdempotencyKey, at: started, body: sha256.Sum256(call.Body)})
 	n := len(a.calls)
 	a.now++
 	a.most = max(a.most, a.now)
@@ -62,6 +66,7 @@ func (a *api) Do(ctx context.Context, call chat.Call) chat.Result {
 	}
 	a.mu.Lock()
 	res := a.answer(n, body.Prompt)
+	a.calls[n-1].status = res.Status
 	a.mu.Unlock()
 	res.Started, res.Duration, res.Sent = started, time.Since(started), true
 	return res
@@ -136,6 +141,22 @@ func (w *world) put(jobs []store.Job) {
 	}
 }
 
+// endpoint is what the job file calls the API.
+const endpoint = "test"
+
+func (w *world) begin() {
+	w.t.Helper()
+	if err := w.store.BeginRun(w.t.Context(), store.Run{Started: time.Now(), Endpoint: endpoint, Version: "test"}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) end() {
+	if err := w.store.EndRun(w.t.Context(), store.End{At: time.Now(), Reason: "test"}); err != nil {
+		w.t.Error(err)
+	}
+}
+
 // start begins a run and returns what it will come to.
 func (w *world) start(opt Options) (*Runner, func() Summary) {
 	w.t.Helper()
@@ -151,13 +172,11 @@ func (w *world) startOn(st Store, opt Options) (*Runner, func() Summary) {
 	if _, err := w.store.Recover(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	if err := w.store.BeginRun(w.t.Context(), store.Run{Started: time.Now(), Endpoint: "test", Version: "test"}); err != nil {
-		w.t.Fatal(err)
-	}
+	w.begin()
 	if opt.Random == nil {
 		opt.Random = func() float64 { return 0.5 }
 	}
-	opt.Endpoint = "test"
+	opt.Endpoint = endpoint
 	r := New(st, w.api, opt)
 	type result struct {
 		sum Summary
@@ -166,6 +185,7 @@ func (w *world) startOn(st Store, opt Options) (*Runner, func() Summary) {
 	ch := make(chan result, 1)
 	go func() {
 		sum, err := r.Run(w.t.Context())
+		w.end()
 		ch <- result{sum, err}
 	}()
 	return r, func() Summary {
@@ -220,31 +240,15 @@ func (w *world) possiblyPaid() (n int) {
 // check holds the job file against the calls that went out.
 func (w *world) check() {
 	w.t.Helper()
-	v, err := w.store.View(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
+	if err := w.store.Close(); err != nil {
+		w.t.Error(err)
 	}
-	defer v.Close()
-	totals, err := v.Totals(w.t.Context())
-	if err != nil {
-		w.t.Fatal(err)
+	calls := []sim.Call{}
+	for _, c := range w.api.calls {
+		calls = append(calls, sim.Call{Key: c.key, Body: c.body, Status: c.status, When: c.at})
 	}
-	var attempts int64
-	for _, total := range totals {
-		attempts += total.Attempts
-	}
-	if calls := int64(len(w.api.calls)); attempts < calls || attempts > calls && !w.died {
-		w.t.Errorf("%d calls went out, %d attempts are on record", len(w.api.calls), attempts)
-	}
-	for row, err := range v.Rows(w.t.Context()) {
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		if row.State == store.Running {
-			w.t.Errorf("line %d is still running", row.Line)
-		}
-		if row.State == store.Done && len(row.Response) == 0 {
-			w.t.Errorf("line %d is done without its answer", row.Line)
-		}
+	for _, wrong := range oracle.Check(oracle.Case{Folder: filepath.Dir(w.store.Path()), Died: w.died,
+		Ledgers: map[string][]sim.Call{endpoint: calls}}) {
+		w.t.Error(wrong)
 	}
 }
