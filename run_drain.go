@@ -191,6 +191,9 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 		}
 		opt.Check = form.check
 	}
+	if err := d.store.Reserve(runner.Reserve(opt.Concurrency)); err != nil {
+		return runner.Summary{}, err
+	}
 	started := time.Now()
 	if err := d.store.BeginRun(ctx, store.Run{Started: started, Endpoint: opt.Endpoint, Version: version(), RPM: opt.RPM, TPM: opt.TPM}); err != nil {
 		return runner.Summary{}, err

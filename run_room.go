@@ -6,20 +6,23 @@ import (
 	"syscall"
 )
 
-// What an answer takes up at the least: its rows, and their place in the write-ahead log before; and of its text, each token.
+// What an answer takes up at the least: its rows; each token of its text; and its part of the write-ahead log, which is folded into the job
+// file when it has come to so much.
 const (
 	bytesPerAnswer = 1 << 10
 	bytesPerToken  = 4
+	bytesInLog     = 4 << 10
+	mostInLog      = 16 << 20
 )
 
 // checkRoom refuses a run whose answers would not find room on the disk of the job file, as far as that can be foretold: they would be paid
-// for all the same. The guess is low, so that nobody is refused in vain; the room is looked at once more when it has run out.
+// for all the same. The guess is low, so that nobody is refused in vain.
 func (d *drain) checkRoom() error {
 	send := d.counts.Pending
 	if limit := int64(d.cfg.pool.Limit); limit > 0 {
 		send = min(send, limit)
 	}
-	need := send * bytesPerAnswer
+	need := send*bytesPerAnswer + min(send*bytesInLog, mostInLog)
 	if tokens := d.forecast(send).Total.Completion.Likely; tokens != nil {
 		need += *tokens * bytesPerToken
 	}

@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // aside is what of the unsaved outcomes has been set aside: whatever ends the process now, they are kept.
@@ -12,18 +13,29 @@ type aside struct {
 	err   error // of the last try
 }
 
-// reserve is the room for outcomes that may have to be set aside: those in flight and those claimed ahead, with answers of some pages.
-func reserve(concurrency int) int64 {
+// Reserve is how many bytes should be kept free, for a run with so many workers, for outcomes that may have to be set aside: of the calls in
+// flight and of those claimed ahead, with answers of some pages.
+func Reserve(concurrency int) int64 {
 	const most = 64 << 20
 	return min(most, int64(concurrency+mostAhead(concurrency))*8<<10)
 }
 
+// healing is how long the job file is tried again once all is set aside and nothing is in flight: a disk may get room, a lock may go.
+const healing = 30 * time.Second
+
 // setAside keeps, outside the job file, the outcomes that it does not take.
 func (k *keeper) setAside() {
 	a := &k.aside
-	if a.n == len(k.unsaved) {
-		return
+	if a.n < len(k.unsaved) {
+		k.setAsideRest()
 	}
+	if a.n == len(k.unsaved) && len(k.out) == 0 {
+		k.shorten(healing)
+	}
+}
+
+func (k *keeper) setAsideRest() {
+	a := &k.aside
 	var path string
 	if path, a.err = k.store.SetAside(k.unsaved[a.n:]); a.err != nil {
 		return // they are still held, and tried again

@@ -125,7 +125,7 @@ func TestStorageFails(t *testing.T) {
 	for _, saved := range []bool{false, true} {
 		t.Run(fmt.Sprintf("for a while, saved=%v", saved), func(t *testing.T) {
 			in(t, 40, always(done("x")), func(w *world) {
-				sum, err := run(w, &brokenStore{failAt: 3, fails: 30, saved: saved}, Options{})
+				sum, err := run(w, &brokenStore{failAt: 3, fails: 25, saved: saved}, Options{})
 				if err != nil || sum.Stop == nil || sum.Stop.Cause != Storage {
 					t.Errorf("%+v %v", sum, err)
 				}
@@ -146,7 +146,7 @@ func TestStorageFails(t *testing.T) {
 			if kept := w.store.Path() + ".unsaved, and the next run takes it up"; err == nil || !strings.Contains(err.Error(), kept) {
 				t.Errorf("the run must end with the job file's error, and say what became of the rest: %v", err)
 			}
-			if took := time.Since(begun); took < time.Minute || took > 65*time.Second {
+			if took := time.Since(begun); took < healing || took > healing+5*time.Second {
 				t.Errorf("it was tried for %s", took)
 			}
 			before := w.counts().Done

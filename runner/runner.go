@@ -31,8 +31,6 @@ type Caller interface {
 // Store is what a run needs of the job file.
 type Store interface {
 	Turn(ctx context.Context, outcomes []store.Outcome, pause *store.Pause, want store.Want) (store.Turned, error)
-	// Reserve makes room for outcomes that Turn may not save some day.
-	Reserve(bytes int64) error
 	// SetAside keeps outcomes that Turn does not save, until it does or the next run begins, and says where.
 	SetAside(outcomes []store.Outcome) (path string, err error)
 }
@@ -133,9 +131,6 @@ type Summary struct {
 // Run drains until no job is left, or something stops it. It returns when every goroutine has ended and every outcome is
 // saved; an error is the job file's. Cancelling ctx gives up the calls in flight at once; Stop waits for them.
 func (r *Runner) Run(ctx context.Context) (Summary, error) {
-	if err := r.store.Reserve(reserve(r.opt.Concurrency)); err != nil {
-		return Summary{}, err
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var pool errgroup.Group

@@ -91,5 +91,5 @@ func (f *findings) walk(c Case) (jobFiles []string) {
 func leftover(name string) bool {
 	base := filepath.Base(name)
 	return strings.HasSuffix(base, ".lock") || strings.HasSuffix(base, "-wal") || strings.HasSuffix(base, "-shm") ||
-		strings.HasSuffix(base, "-journal") || strings.Contains(base, ".tmp")
+		strings.HasSuffix(base, "-journal") || strings.HasSuffix(base, ".unsaved") || strings.Contains(base, ".tmp")
 }
