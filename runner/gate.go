@@ -157,7 +157,7 @@ func (g *gate) open(now time.Time, tokens int64, r reservation) pass {
 	g.ledger.take(r)
 	g.inFlight++
 	g.tokens += reserved
-	return pass{started: now, tokens: reserved, probe: g.outage.take(), reservation: r}
+	return pass{started: now, tokens: reserved, probe: g.outage.take(now), reservation: r}
 }
 
 // leave counts a call out, settles what it has cost and learns from its answer what the limits are. answer is the tokens that were

@@ -16,24 +16,25 @@ type outage struct {
 
 	failures int       // in a row
 	since    time.Time // of the first of them
-	last     string    // what the newest said
+	said     string    // by the newest
 	probes   int       // sent in vain
 	due      time.Time // of the next probe
 	probing  bool      // one is out
+	last     bool      // it is the one that goes out when the longest wait is over
 }
 
 func (o *outage) on() bool { return o.failures >= outageAfter }
 
-// next is when a call may go out, or a Stop when the outage has lasted too long. While a probe is out the answer is
-// far off: its return wakes the gate.
+// next is when a call may go out, or a Stop when the outage has lasted too long: a last probe goes out at the very end. While a probe is
+// out the answer is far off: its return wakes the gate.
 func (o *outage) next(now time.Time) (time.Time, *Stop) {
 	if !o.on() {
 		return time.Time{}, nil
 	}
 	end := o.since.Add(o.maxWait)
-	if !o.probing && !now.Before(end) {
+	if o.last && !o.probing {
 		return time.Time{}, &Stop{Cause: ProviderDown,
-			Message: fmt.Sprintf("provider down since %s: %s", o.since.UTC().Format("15:04:05 UTC"), o.last)}
+			Message: fmt.Sprintf("provider down since %s: %s", o.since.UTC().Format("15:04:05 UTC"), o.said)}
 	}
 	if o.probing {
 		return now.Add(time.Minute), nil
@@ -45,9 +46,9 @@ func (o *outage) next(now time.Time) (time.Time, *Stop) {
 }
 
 // take notes that a call goes out; it reports whether that is a probe.
-func (o *outage) take() bool {
+func (o *outage) take(now time.Time) bool {
 	if o.on() {
-		o.probing = true
+		o.probing, o.last = true, !now.Before(o.since.Add(o.maxWait))
 	}
 	return o.probing
 }
@@ -65,7 +66,7 @@ func (o *outage) observe(now time.Time, p pass, res *chat.Result) {
 		o.since = now
 	}
 	o.failures++
-	o.last = res.Message
+	o.said = res.Message
 	switch {
 	case p.probe:
 		o.probes++
