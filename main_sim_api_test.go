@@ -39,6 +39,7 @@ type simAPI struct {
 	most    int                 // calls that may come before the test is given up
 	alarm   alarm
 	tooMany chan struct{}
+	worked  func() // after every call that was paid
 }
 
 // apiPlan is what an API does wrong.
@@ -208,6 +209,9 @@ func (a *simAPI) work(r *http.Request, body []byte) *httptest.ResponseRecorder {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	a.practice.ServeHTTP(rec, r)
 	rec.Header().Del("Batch-Simulated")
+	if a.worked != nil {
+		a.worked()
+	}
 	return rec
 }
 

@@ -68,18 +68,18 @@ func (s *simulation) answers(text string, each func(int64, string)) {
 
 // checkMoney: the budget of the command holds, whatever the API charged for.
 func (s *simulation) checkMoney() {
-	if s.budget == 0 {
-		return
+	if charged := s.charged(); s.budget > 0 && charged.cost > s.budget {
+		s.t.Errorf("%s charged, of %s", charged, s.budget.Dollars())
 	}
+}
+
+func (s *simulation) charged() spent {
 	price, err := tokens.ParsePrice(budgetPrice)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	st := s.api.practice.Stats()
-	charged := spent{}.plus(tokens.Usage{Known: true, Prompt: st.PromptTokens, Completion: st.CompletionTokens, Total: st.PromptTokens + st.CompletionTokens}, price)
-	if charged.cost > s.budget {
-		s.t.Errorf("%s charged, of %s", charged, s.budget.Dollars())
-	}
+	return spent{}.plus(tokens.Usage{Known: true, Prompt: st.PromptTokens, Completion: st.CompletionTokens, Total: st.PromptTokens + st.CompletionTokens}, price)
 }
 
 // checkEnd is what must hold when everything is answered.

@@ -52,22 +52,29 @@ func (s *simTally) String() string {
 // simulateSeed runs one seed.
 func simulateSeed(t *testing.T, seed uint64, sum *simTally) {
 	t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-		dir, err := os.MkdirTemp(simFolder(), "batch-sim-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
 		defer func() {
 			if t.Failed() {
 				t.Logf("to run it again: go test -run 'TestSimulation$' . -sim-seed %d", seed)
 			}
 		}()
-		synctest.Test(t, func(t *testing.T) {
-			s := newSimulation(t, seed, dir)
-			defer s.close()
+		simulated(t, seed, nil, func(s *simulation) {
 			s.play()
 			sum.add(s)
 		})
+	})
+}
+
+// simulated tells a story in a bubble, with a plan or one that is drawn.
+func simulated(t *testing.T, seed uint64, plan *simPlan, story func(*simulation)) {
+	dir, err := os.MkdirTemp(simFolder(), "batch-sim-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulation(t, seed, dir, plan)
+		defer s.close()
+		story(s)
 	})
 }
 

@@ -53,13 +53,16 @@ const (
 	simURL = "http://127.0.0.1:9/v1"
 )
 
-func newSimulation(t *testing.T, seed uint64, dir string) *simulation {
+// newSimulation draws what is not given.
+func newSimulation(t *testing.T, seed uint64, dir string, given *simPlan) *simulation {
 	s := &simulation{t: t, seed: seed, dir: dir, saved: map[int64]string{}}
 	// A bubble begins in the year 2000; what tells a point in time from a number of seconds needs a later one.
 	<-time.After(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Sub(time.Now()) + time.Duration(seed%86_400_000)*time.Millisecond)
 	s.begun = time.Now()
 	r := s.random(0)
-	s.plan = drawPlan(r, s.begun)
+	if s.plan = drawPlan(r, s.begun); given != nil {
+		s.plan = *given
+	}
 	s.grow(r, s.plan.prompts)
 	s.api = newSimAPI(t, seed, s.plan.api)
 	s.api.most = 1000 + 200*s.plan.prompts
