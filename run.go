@@ -153,6 +153,9 @@ func readRunConfig(ctx *cli.Context) (runConfig, error) {
 	if cfg.pool.Grace == 0 {
 		cfg.pool.Grace = cfg.timeout
 	}
+	if ctx.IsSet("db") && cfg.db == "" {
+		return cfg, usage(errors.New("--db is empty"), "name a file: --db answers.batch.db")
+	}
 	var err error
 	if cfg.out, err = readOutputConfig(ctx); err != nil {
 		return cfg, err

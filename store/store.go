@@ -117,7 +117,7 @@ func OpenRead(ctx context.Context, path string) (*Store, error) {
 
 func absolute(path string) (string, error) {
 	if path == "" || path == ":memory:" {
-		return "", fmt.Errorf("%q cannot be a job file", path)
+		return "", fmt.Errorf("%q: %w", path, ErrNotJobFile)
 	}
 	return filepath.Abs(path)
 }
