@@ -4,10 +4,13 @@ package oracle
 func (f *findings) records(j *jobFile, c Case) {
 	for _, b := range j.jobs {
 		w := j.answers[b.id]
-		if b.state != "done" || w == nil || len(w.response) == 0 || j.reused[b.id] || len(b.tries) == 0 {
+		if b.state != "done" || w == nil || len(w.response) == 0 || j.reused[b.id] {
 			continue
 		}
-		a := b.tries[len(b.tries)-1]
+		a := b.held()
+		if a == nil {
+			continue
+		}
 		said := readReply(w.response).usage
 		switch {
 		case said != nil && !a.total.Valid:

@@ -89,6 +89,16 @@ func (j *jobFile) simulated() bool { return j.settings["simulated"] == "true" }
 // lost says that the run died before it could learn what became of the call: its row is open, or was closed by the recovery.
 func (a *attempt) lost() bool { return !a.class.Valid || a.class.String == "unknown" && !a.sent.Valid }
 
+// held is the attempt that has the job, or gave it its end; nil when there is none.
+func (b *job) held() *attempt {
+	for _, a := range b.tries {
+		if b.attempt.Valid && a.id == b.attempt.Int64 {
+			return a
+		}
+	}
+	return nil
+}
+
 func (a *attempt) possiblyPaid() bool {
 	return a.class.String == "unknown" || a.class.String == "interrupted" && a.sent.Int64 == 1
 }

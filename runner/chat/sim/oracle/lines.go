@@ -20,7 +20,13 @@ type entry struct {
 	customID *string
 }
 
-func (e entry) answered() bool { return e.job != nil && e.job.state == "done" }
+// among says that its row belongs to the results, or to the errors.
+func (e entry) among(results bool) bool {
+	if results {
+		return e.job != nil && e.job.state == "done"
+	}
+	return e.skipped || e.job != nil && e.job.state == "failed"
+}
 
 // entries lists the present input.
 func (j *jobFile) entries() map[place]entry {

@@ -35,6 +35,8 @@ func Check(c Case) []string {
 			f.records(j, c)
 			f.outputs(j, c)
 			files = append(files, j)
+		} else if len(f.all) > 0 {
+			c.Missing = true // a damaged one is one finding, and not one for each of its calls
 		}
 	}
 	f.wire(files, c)

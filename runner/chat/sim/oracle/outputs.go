@@ -183,7 +183,7 @@ func (w *written) rows(path string, next rowReader, results bool) {
 // fresh tells rows that are those of the job file from rows that are older.
 func (w *written) fresh(read []row, results bool) bool {
 	for _, r := range read {
-		if e, found := w.entry(r); !found || results != e.answered() {
+		if e, found := w.entry(r); !found || !e.among(results) {
 			return false
 		}
 	}
@@ -198,10 +198,7 @@ func damaged(rows []row) bool {
 // expected is how many rows the results, or the errors, are to have.
 func (w *written) expected(results bool) (n int) {
 	for _, e := range w.entries {
-		switch {
-		case results && e.answered():
-			n++
-		case !results && (e.skipped || e.job != nil && e.job.state == "failed"):
+		if e.among(results) {
 			n++
 		}
 	}
@@ -220,7 +217,7 @@ func (w *written) entry(r row) (entry, bool) {
 }
 
 func (w *written) row(path string, r row, e entry, results bool) {
-	if results != e.answered() && !damaged([]row{r}) {
+	if !e.among(results) && !damaged([]row{r}) {
 		w.f.add("%s: line %d stands among the wrong rows", path, r.Line)
 		return
 	}

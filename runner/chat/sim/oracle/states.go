@@ -48,12 +48,7 @@ func (f *findings) positions(j *jobFile) {
 }
 
 func (f *findings) state(j *jobFile, b *job, c Case) {
-	var last *attempt
-	for _, a := range b.tries {
-		if b.attempt.Valid && a.id == b.attempt.Int64 {
-			last = a
-		}
-	}
+	last := b.held()
 	w := j.answers[b.id]
 	switch b.state {
 	case "pending":

@@ -1,0 +1,243 @@
+package oracle_test
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/base64"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"batch/runner/chat/sim/oracle"
+)
+
+func TestSound(t *testing.T) {
+	if found := newWorld(t).check(); len(found) > 0 {
+		t.Errorf("%q", found)
+	}
+}
+
+// sql changes the job file behind everybody's back.
+func (w *world) sql(script string) {
+	w.t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+w.path("in.batch.db")+"?_ignore_check_constraints=1")
+	w.must(err)
+	defer db.Close()
+	_, err = db.Exec("PRAGMA ignore_check_constraints = ON; " + script)
+	w.must(err)
+}
+
+// edit changes a file in its place, and has the job file take it for its own.
+func (w *world) edit(name string, change func(text string) string) {
+	w.t.Helper()
+	text, err := os.ReadFile(w.path(name))
+	w.must(err)
+	changed := change(string(text))
+	if changed == string(text) {
+		w.t.Fatalf("nothing to change in %s:\n%s", name, text)
+	}
+	w.must(os.WriteFile(w.path(name), []byte(changed), 0o600))
+	info, err := os.Stat(w.path(name))
+	w.must(err)
+	db, err := sql.Open("sqlite3", w.path("in.batch.db"))
+	w.must(err)
+	defer db.Close()
+	_, err = db.Exec("UPDATE outputs SET size = ?, mtime_ns = ? WHERE path = ?", info.Size(), info.ModTime().UnixNano(), w.path(name))
+	w.must(err)
+}
+
+func replace(old, new string) func(string) string {
+	return func(text string) string { return strings.Replace(text, old, new, 1) }
+}
+
+// swap changes two lines of a file for each other.
+func swap(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	lines[0], lines[1] = lines[1], lines[0]
+	return strings.Join(lines, "")
+}
+
+// Each of these breaks one thing, and that is what must be found, and nothing else.
+func TestFindings(t *testing.T) {
+	river := "(SELECT id FROM jobs WHERE line = 1)"
+	last := "(SELECT attempt FROM jobs WHERE line = 1)"
+	for _, test := range []struct {
+		name  string
+		spoil func(w *world)
+		want  []string // a finding for each, which holds it
+	}{
+		{"two jobs at one place", func(w *world) { w.sql("UPDATE skipped SET position = 2") }, []string{"position 2 is held 2 times", "position 5 among 4", "errors.jsonl: line 4 stands after"}},
+		{"running at the end", func(w *world) {
+			w.sql("UPDATE jobs SET state = 'running' WHERE line = 3; UPDATE attempts SET class = NULL, duration_ms = NULL, status = NULL, sent = NULL WHERE job = (SELECT id FROM jobs WHERE line = 3)")
+		},
+			[]string{"is still running", "was left open", "errors.jsonl has 2 rows, not 1", "stands among the wrong rows", "usage.jsonl says"}},
+		{"pending and held", func(w *world) { w.sql("UPDATE jobs SET state = 'pending' WHERE line = 3") }, []string{"is damaged: CHECK constraint failed in jobs"}},
+		{"done without its answer", func(w *world) { w.sql("UPDATE answers SET response = x'' WHERE job = " + river) }, []string{"done without its answer", "has another answer than was sent"}},
+		{"done by an attempt that is not", func(w *world) { w.sql("UPDATE attempts SET class = 'job_failed' WHERE id = " + last) }, []string{"is done, and its attempt is not", "was answered, and attempt"}},
+		{"an answer to nobody", func(w *world) {
+			w.sql("INSERT INTO answers SELECT 99, assembled, finish_reason, NULL, NULL, response FROM answers LIMIT 1")
+		}, []string{"an answer is kept for job 99"}},
+		{"failed by an answer", func(w *world) {
+			w.sql("UPDATE attempts SET class = 'done' WHERE job = (SELECT id FROM jobs WHERE line = 3)")
+		},
+			[]string{"failed, and its attempt did not", "job 3 does not have the answer"}},
+		{"an answer beside a failure", func(w *world) {
+			w.sql("INSERT INTO answers SELECT (SELECT id FROM jobs WHERE line = 3), assembled, finish_reason, NULL, NULL, response FROM answers LIMIT 1")
+		}, []string{"which is not done"}},
+		{"a wrong count of attempts", func(w *world) { w.sql("UPDATE jobs SET attempts = 7 WHERE line = 1") }, []string{"counts 7 attempts"}},
+		{"a wrong count of possibly paid", func(w *world) { w.sql("UPDATE jobs SET unknown = 0 WHERE line = 2") }, []string{"0 possibly paid, and has 2 and 1"}},
+		{"an attempt of no job", func(w *world) {
+			w.sql("INSERT INTO attempts (id, job, run, generation, started_at) VALUES (99, 99, 1, 0, 0)")
+		}, []string{"attempt 99 belongs to no job"}},
+		{"a run without end", func(w *world) { w.sql("UPDATE runs SET ended_at = NULL, reason = NULL WHERE id = 2") }, []string{"run 2 has no end"}},
+		{"an attempt ahead of its job", func(w *world) { w.sql("UPDATE attempts SET generation = 3 WHERE id = " + last) }, []string{"has generation 3", "no attempt is on record for", "got 0 calls"}},
+		{"called after its answer", func(w *world) {
+			w.sql("INSERT INTO attempts (id, job, run, generation, started_at, duration_ms, class, sent, status) SELECT 99, job, run, generation, started_at, 0, 'unknown', 1, 500 FROM attempts WHERE id = " + last +
+				"; UPDATE jobs SET attempts = 2, unknown = 1 WHERE line = 1")
+		}, []string{"was called again after its answer", "has 2 attempts on record", "usage.jsonl says"}},
+		{"a call that is not on record", func(w *world) {
+			w.sql("DELETE FROM attempts WHERE class = 'unknown' AND sent = 1; UPDATE jobs SET attempts = 1, unknown = 0 WHERE line = 2")
+		}, []string{"1 attempts on record at http://127.0.0.1:1/v1, which got 2 calls", "usage.jsonl says"}},
+		{"another body than was sent", func(w *world) {
+			w.sql("UPDATE jobs SET body = CAST(replace(body, 'a river', 'a riven') AS BLOB) WHERE line = 1")
+		},
+			[]string{"no attempt is on record", "has 1 attempts on record at http://127.0.0.1:1/v1, which got 0 calls", "another prompt than was sent"}},
+		{"another salt, so other keys", func(w *world) { w.sql("UPDATE settings SET value = '00' WHERE name = 'salt'") }, nil},
+		{"another answer than was sent", func(w *world) {
+			w.sql(`UPDATE answers SET response = CAST(response || ' x' AS BLOB) WHERE job = ` + river)
+		}, []string{"has another answer than was sent"}},
+		{"tokens that the answer does not report", func(w *world) { w.sql("UPDATE attempts SET total_tokens = total_tokens + 1 WHERE id = " + last) }, []string{"tokens as its answer says", "usage.jsonl says"}},
+		{"unknown tokens that the answer reports", func(w *world) {
+			w.sql("UPDATE attempts SET total_tokens = NULL, prompt_tokens = NULL, completion_tokens = NULL WHERE id = " + last)
+		},
+			[]string{"the record says that nobody knows", "usage.jsonl says"}},
+		{"sent after a stop", func(w *world) {
+			w.sql("UPDATE attempts SET class = 'run_stops', started_at = started_at - 5000 WHERE class = 'job_failed'; UPDATE attempts SET run = (SELECT run FROM attempts WHERE class = 'run_stops') WHERE id = " + last)
+		}, []string{"ms after its run was stopped"}},
+		{"sent after the end of its run", func(w *world) {
+			w.sql("UPDATE runs SET started_at = started_at - 9000, ended_at = ended_at - 9000 WHERE id = 2")
+		}, []string{"ms after its run had ended"}},
+		{"the results out of order", func(w *world) { w.edit("in.results.jsonl", swap) }, []string{"later in the input, or twice"}},
+		{"a result twice", func(w *world) {
+			w.edit("in.results.jsonl", func(text string) string { return text[:strings.Index(text, "\n")+1] + text })
+		}, []string{"has 4 rows, not 3", "later in the input, or twice"}},
+		{"a result missing", func(w *world) {
+			w.edit("in.results.jsonl", func(text string) string { return text[strings.Index(text, "\n")+1:] })
+		}, []string{"has 2 rows, not 3"}},
+		{"a result cut", func(w *world) { w.edit("in.results.jsonl", func(text string) string { return text[:len(text)-1] }) }, []string{"the last line is cut"}},
+		{"the answer of another", func(w *world) { w.edit("in.results.jsonl", replace(`"content":"`, `"content":"Not so. `)) }, []string{"has another answer than the job file"}},
+		{"the prompt of another", func(w *world) { w.edit("in.results.jsonl", replace("a river", "a brook")) }, []string{"another prompt than was sent", "another prompt than its input"}},
+		{"another custom_id", func(w *world) { w.edit("in.results.jsonl", replace(`"custom_id":null`, `"custom_id":"x"`)) }, []string{"another custom_id"}},
+		{"a failure missing", func(w *world) {
+			w.edit("in.errors.jsonl", func(text string) string { return text[strings.Index(text, "\n")+1:] })
+		}, []string{"errors.jsonl has 1 rows, not 2"}},
+		{"wrong totals", func(w *world) { w.edit("in.usage.jsonl", replace(`"wasted_tokens":0`, `"wasted_tokens":4`)) }, []string{"the lines add up to"}},
+		{"wrong totals throughout", func(w *world) {
+			w.edit("in.usage.jsonl", func(text string) string { return strings.ReplaceAll(text, `"gone_tokens":`, `"gone_tokens":1`) })
+		}, []string{"usage.jsonl says"}},
+		{"a damaged page", func(w *world) {
+			f, err := os.OpenFile(w.path("in.batch.db"), os.O_RDWR, 0)
+			w.must(err)
+			defer f.Close()
+			_, err = f.WriteAt(bytes.Repeat([]byte{0xff}, 4096), 4096)
+			w.must(err)
+		}, nil},
+		{"a lock left behind", func(w *world) { w.must(os.WriteFile(w.path("in.batch.db.lock"), nil, 0o600)) }, []string{"in.batch.db.lock was left behind"}},
+		{"a temporary file left behind", func(w *world) { w.must(os.WriteFile(w.path(".in.results.jsonl.batch-X.tmp"), nil, 0o600)) }, []string{".tmp was left behind"}},
+		{"the key", func(w *world) { w.must(os.WriteFile(w.path("debug.txt"), []byte("Bearer "+key), 0o600)) }, []string{"debug.txt holds the API key"}},
+		{"the key in a URL", func(w *world) { w.must(os.WriteFile(w.path("debug.txt"), []byte("?k="+url.QueryEscape(key)), 0o600)) }, []string{"debug.txt holds the API key"}},
+		{"the key in base64, after one byte", func(w *world) {
+			w.must(os.WriteFile(w.path("debug.txt"), []byte(base64.StdEncoding.EncodeToString([]byte(":"+key+"rest"))), 0o600))
+		}, []string{"debug.txt holds the API key"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			test.spoil(w)
+			match(t, w.check(), test.want)
+		})
+	}
+}
+
+// match: every wish is in a finding, and every finding holds a wish; nil is any, but some.
+func match(t *testing.T, found, want []string) {
+	t.Helper()
+	if len(found) == 0 {
+		t.Error("nothing was found")
+	}
+	if want == nil {
+		return
+	}
+	for _, w := range want {
+		if !strings.Contains(strings.Join(found, "\n"), w) {
+			t.Errorf("not found: %s\nin %q", w, found)
+		}
+	}
+	for _, f := range found {
+		named := false
+		for _, w := range want {
+			named = named || strings.Contains(f, w)
+		}
+		if !named {
+			t.Errorf("found besides: %s", f)
+		}
+	}
+}
+
+// What a death excuses is a finding where nobody died.
+func TestNobodyDied(t *testing.T) {
+	c := newWorld(t).theCase()
+	c.Died = false
+	match(t, oracle.Check(c), []string{"has no outcome, and nobody died"})
+}
+
+// An answer that came whole is not to be asked for again, whatever the record says of the attempt.
+func TestPaidTwice(t *testing.T) {
+	w := newWorld(t)
+	w.sql("UPDATE attempts SET class = 'unknown', sent = 1, status = 200 WHERE class = 'unknown' AND sent IS NULL")
+	match(t, w.check(), []string{"was answered, and attempt"})
+}
+
+// A call that its server saw and no job file knows.
+func TestForeignCall(t *testing.T) {
+	w := newWorld(t)
+	c := w.theCase()
+	for server, calls := range c.Ledgers {
+		foreign := calls[0]
+		foreign.Key = "batch-0"
+		c.Ledgers[server] = append(calls, foreign)
+	}
+	match(t, oracle.Check(c), []string{"a call that no attempt is on record for"})
+	for server, calls := range c.Ledgers {
+		calls[len(calls)-1].Key = ""
+		c.Ledgers[server] = calls
+	}
+	match(t, oracle.Check(c), []string{"a call without Idempotency-Key"})
+}
+
+func TestTwoBodies(t *testing.T) {
+	w := newWorld(t)
+	c := w.theCase()
+	c.Ledgers[endpoint][0].Body[0]++
+	match(t, oracle.Check(c), []string{"was sent with another body than is kept"})
+}
+
+func TestCutAnswer(t *testing.T) {
+	w := newWorld(t)
+	c := w.theCase()
+	for i := range c.Ledgers[endpoint] {
+		if call := &c.Ledgers[endpoint][i]; call.Status == 200 {
+			call.Whole = false
+			break
+		}
+	}
+	match(t, oracle.Check(c), []string{"is done by an answer that was cut"})
+}
+
+func TestSaidKey(t *testing.T) {
+	w := newWorld(t)
+	c := w.theCase()
+	c.Said = []byte("GET /?key=" + url.QueryEscape(key))
+	match(t, oracle.Check(c), []string{"what was said holds the API key"})
+}
