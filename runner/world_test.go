@@ -23,11 +23,13 @@ type api struct {
 	latency time.Duration
 	slow    map[string]time.Duration               // other latencies, by prompt
 	answer  func(n int, prompt string) chat.Result // n counts the calls from 1
+	through Caller                                 // a real network in place of latency and answer
 
 	mu    sync.Mutex
 	calls []sent
 	now   int // in flight
 	most  int
+	left  int // calls that sent something, of those through the network
 }
 
 // sent is one call as it went out.
@@ -53,6 +55,9 @@ func (a *api) Do(ctx context.Context, call chat.Call) chat.Result {
 		a.now--
 		a.mu.Unlock()
 	}()
+	if a.through != nil {
+		return a.pass(ctx, call)
+	}
 	latency := a.latency
 	if slow, found := a.slow[body.Prompt]; found {
 		latency = slow
@@ -64,11 +69,26 @@ func (a *api) Do(ctx context.Context, call chat.Call) chat.Result {
 		return chat.Result{Class: chat.Interrupted, Sent: true, Started: started}
 	case <-wait.C:
 	}
-	a.mu.Lock()
-	res := a.answer(n, body.Prompt)
-	a.calls[n-1].status = res.Status
-	a.mu.Unlock()
+	res := a.say(n, body.Prompt)
 	res.Started, res.Duration, res.Sent = started, time.Since(started), true
+	return res
+}
+
+func (a *api) say(n int, prompt string) chat.Result {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	res := a.answer(n, prompt)
+	a.calls[n-1].status = res.Status
+	return res
+}
+
+func (a *api) pass(ctx context.Context, call chat.Call) chat.Result {
+	res := a.through.Do(ctx, call)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if res.Sent {
+		a.left++
+	}
 	return res
 }
 

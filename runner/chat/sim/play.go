@@ -20,10 +20,11 @@ func (p *player) play(step Step) bool {
 	if step.Until != nil {
 		p.c.s.waitUntil(p.c.r, step.Until)
 	}
-	if step.Raw {
-		p.take()
-	} else if step.answers() && !p.begun {
+	if step.answers() && !step.Raw && !p.begun {
 		p.begin(step)
+	}
+	if step.Raw || step.End == Close { // net/http would read on while the response ends
+		p.take()
 	}
 	if p.send(step) != nil {
 		p.c.s.books.broken(p.c.entry)
@@ -33,7 +34,7 @@ func (p *player) play(step Step) bool {
 	return step.End == GoOn
 }
 
-// begin sends the status line. A response that ends before its connection does, which nobody announced, has to say how long it is.
+// begin sends the status line. A response whose connection ends unannounced has to say how long it is.
 func (p *player) begin(step Step) {
 	h := p.c.w.Header()
 	for name, values := range step.Header {
@@ -44,7 +45,9 @@ func (p *player) begin(step Step) {
 	}
 	p.c.w.WriteHeader(step.status())
 	p.begun = step.status() >= http.StatusOK
-	p.flush()
+	if step.End != Close { // take does it
+		p.flush()
+	}
 }
 
 // send writes the body of a step, in pieces if it is to drip.
@@ -79,8 +82,6 @@ func (p *player) flush() error { return http.NewResponseController(p.c.w).Flush(
 
 func (p *player) end(how End) {
 	switch how {
-	case Close:
-		p.take()
 	case Cut:
 		if p.raw == nil {
 			panic(http.ErrAbortHandler)
@@ -117,11 +118,12 @@ func (p *player) take() {
 	if p.raw != nil {
 		return
 	}
-	conn, _, err := http.NewResponseController(p.c.w).Hijack()
+	conn, buffered, err := http.NewResponseController(p.c.w).Hijack()
 	if err != nil {
 		panic("practice server: a script wants a connection for itself: " + err.Error())
 	}
 	p.raw = conn
+	buffered.Flush()
 }
 
 // leave closes a connection that was taken.

@@ -45,7 +45,7 @@ type End uint8
 
 const (
 	GoOn  End = iota // to the next step; after the last one the response ends in order
-	Close            // the response ends in order, and then the connection, of which nothing was said
+	Close            // the response is this step, which says nothing of the end of its connection, at once after it (HTTP/1 only)
 	Cut              // the response breaks off: over HTTP/1 the connection is closed, over HTTP/2 the stream reset
 	Reset            // the connection is reset with all that is on it (over HTTP/2 see Server.ConnContext)
 	Hang             // nothing more comes until the client gives up or the server is closed
