@@ -33,6 +33,7 @@ type place struct {
 	path string
 	file *os.File // nil until it is needed
 	end  int64    // of the lines
+	room bool     // is kept for more
 }
 
 // spillSuffix makes the name of the file beside the job file.
@@ -75,6 +76,7 @@ func (s *Store) Reserve(bytes int64) error {
 		p.remove()
 		return s.explain("make room beside", err)
 	}
+	p.room = true
 	return nil
 }
 
@@ -154,9 +156,13 @@ func (p *place) empty(head string) bool { return p.end <= int64(len(head)) }
 // clear forgets what was set aside, once it is saved. What cannot be forgotten is refused when it is taken up.
 func (a *spill) clear() {
 	for i := range a.places {
-		if p := &a.places[i]; p.file != nil && !p.empty(a.head) {
+		switch p := &a.places[i]; {
+		case p.file == nil || p.empty(a.head):
+		case p.room:
 			p.file.WriteAt([]byte{0}, int64(len(a.head)))
 			p.end = int64(len(a.head))
+		default:
+			p.remove()
 		}
 	}
 }
@@ -181,7 +187,7 @@ func (p *place) remove() {
 	if p.file != nil {
 		os.Remove(p.path)
 		p.file.Close()
-		p.file = nil
+		p.file, p.room = nil, false
 	}
 }
 

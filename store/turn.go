@@ -145,7 +145,11 @@ func (s *Store) Turn(ctx context.Context, outcomes []Outcome, pause *Pause, want
 		return t, nil
 	}
 	if spoilt(err) {
-		if each := s.applyOneByOne(ctx, outcomes); each != nil {
+		each := s.applyOneByOne(ctx, outcomes)
+		if each == nil || AlreadySaved(each) {
+			s.spill.clear()
+		}
+		if each != nil {
 			err = each
 		} // else it was a claim that was refused
 	}
