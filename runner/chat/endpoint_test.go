@@ -85,7 +85,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-func TestRefusedEndpoints(t *testing.T) {
+func TestX6_X9_N12_RefusedEndpoints(t *testing.T) {
 	secret := "s3cret"
 	flag := func(base string) EndpointOptions { return EndpointOptions{BaseURL: base, Explicit: true} }
 	key := variables{"ASSISTERS_API_KEY": mine, "OPENAI_API_KEY": "sk-theirs", "EMPTY": "  "}
@@ -122,6 +122,12 @@ func TestRefusedEndpoints(t *testing.T) {
 		{EndpointOptions{}, with(secret + " x"), "no API key has", ""},
 		{EndpointOptions{}, with(secret + "\x1b"), "no API key has", ""},
 		{EndpointOptions{}, with("\ufeff" + secret), "no API key has", ""},
+		{EndpointOptions{}, with(secret + "\r\nX-Evil: 1"), "no API key has", ""},
+		{EndpointOptions{}, with(secret + "\u200b"), "no API key has", ""},
+		{EndpointOptions{}, with("'" + secret + "'"), "quotation marks", ""},
+		{EndpointOptions{}, with(secret + "\x00"), "no API key has", ""},
+		{named(flag("https://x.com"), secret), key, "NAME is not set", "export NAME="},
+		{headers("X: env:" + secret), key, "NAME, which is not set", ""},
 		{EndpointOptions{}, with("\"" + secret + "\""), "quotation marks", ""},
 		{EndpointOptions{}, with("Bearer " + secret), "Bearer", ""},
 		{headers(secret), key, "Name: value", ""},

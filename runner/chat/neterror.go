@@ -82,6 +82,7 @@ func badCertificate(err error) bool {
 		strings.Contains(text, "tls: protocol version not supported") ||
 		strings.Contains(text, "tls: handshake failure") ||
 		strings.Contains(text, "tls: failed to parse certificate") ||
+		strings.Contains(text, "tls: invalid signature by the server certificate") || // it shows the certificate of another
 		strings.Contains(text, "tls: server sent certificate containing RSA key larger")
 }
 

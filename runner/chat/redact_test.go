@@ -12,7 +12,7 @@ import (
 )
 
 // X5: a server may echo the key in any of these forms; none may be kept.
-func TestKeyIsRedacted(t *testing.T) {
+func TestX5_KeyIsRedacted(t *testing.T) {
 	basic := func(user string) string { return base64.StdEncoding.EncodeToString([]byte(user + ":" + testKey)) }
 	const hidden = "ask_canary\u200b/9f8e7d6c+5b4a=3210" // whole again once it is cleaned
 	forms := []string{testKey, "x" + testKey + "y", url.QueryEscape(testKey), lowerHex(url.QueryEscape(testKey)), url.PathEscape(testKey), base64.StdEncoding.EncodeToString([]byte(testKey)), base64.URLEncoding.EncodeToString([]byte(testKey)),
@@ -41,7 +41,7 @@ func forbidden(kept, form string) bool {
 }
 
 // Escapes hide a key from a search of the bytes, not from whoever reads the JSON.
-func TestErrorBodyWithAnEscapedKeyIsDropped(t *testing.T) {
+func TestX5_ErrorBodyWithAnEscapedKeyIsDropped(t *testing.T) {
 	once := escaped(testKey)
 	for _, form := range []string{once, strings.ToUpper(once[:6]) + once[6:], testKey[:5] + escaped(testKey[5:6]) + testKey[6:], strings.ReplaceAll(testKey, "/", `\/`),
 		strings.ReplaceAll(once, `\`, `\\`), strings.ReplaceAll(once, `\`, `\\\\`), once + testKey} {
@@ -66,7 +66,7 @@ func TestErrorBodyWithAnEscapedKeyIsDropped(t *testing.T) {
 	}
 }
 
-func TestKeyAtTheCut(t *testing.T) {
+func TestX5_KeyAtTheCut(t *testing.T) {
 	for back := range len(testKey) + 2 {
 		body := strings.Repeat("x", maxErrorBody-back) + testKey + strings.Repeat("y", 100)
 		r := do(serve(t, answer(500, body)), request)
@@ -100,7 +100,7 @@ func escaped(s string) string {
 	return b.String()
 }
 
-func TestKeyInAnAnswerIsRedacted(t *testing.T) {
+func TestX5_KeyInAnAnswerIsRedacted(t *testing.T) {
 	nested := strings.ReplaceAll(escaped(testKey), `\`, `\\`) // as in the arguments of a tool call
 	for _, form := range []string{testKey, strings.ReplaceAll(testKey, "/", `\/`), escaped(testKey), nested,
 		base64.StdEncoding.EncodeToString([]byte("a:" + testKey)), url.QueryEscape(testKey)} {

@@ -77,7 +77,7 @@ func certificate(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
 }
 
 // N10: what cannot be trusted is refused for the whole run, and no request reaches it.
-func TestBadCertificates(t *testing.T) {
+func TestN10_BadCertificates(t *testing.T) {
 	cert := func(change func(*x509.Certificate)) func(*tls.Config) {
 		return func(c *tls.Config) { c.Certificates = []tls.Certificate{certificate(t, change)} }
 	}
