@@ -1,18 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 
@@ -47,12 +41,10 @@ func TestQ9_Q10_TotalsAreTheSameEverywhere(t *testing.T) {
 
 // accounts is a job file, and what its server said.
 type accounts struct {
-	t    *testing.T
-	dir  string
+	*folder
 	seed uint64
 	url  string
 	api  *sim.Server
-	said bytes.Buffer
 
 	mu                        sync.Mutex
 	prompt, completion, total int64 // of answers
@@ -66,14 +58,8 @@ const tokenIn, tokenOut, tokenCached = 2_500_000, 10_000_000, 500_000
 
 func newAccounts(t *testing.T, seed uint64, prompts int) *accounts {
 	t.Helper()
-	a := &accounts{t: t, dir: t.TempDir(), seed: seed}
-	var text strings.Builder
-	for i := range prompts {
-		fmt.Fprintf(&text, `{"prompt": "Name river %d."}`+"\n", i)
-	}
-	if err := os.WriteFile(a.path("p.jsonl"), []byte(text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	a := &accounts{folder: newFolder(t), seed: seed}
+	a.prompts("p.jsonl", prompts)
 	var err error
 	if a.api, err = sim.New(sim.Options{Script: a.answer}); err != nil {
 		t.Fatal(err)
@@ -81,8 +67,6 @@ func newAccounts(t *testing.T, seed uint64, prompts int) *accounts {
 	a.url = simtest.Listen(t, simtest.HTTP1, a.api).URL + "/v1"
 	return a
 }
-
-func (a *accounts) path(name string) string { return filepath.Join(a.dir, name) }
 
 // answer decides by the request, and by how often it came, what it gets; so the order of calls decides nothing.
 func (a *accounts) answer(ask sim.Ask) []sim.Step {
@@ -128,25 +112,9 @@ func (a *accounts) run(limit int) {
 	a.batch(args...)
 }
 
-func (a *accounts) batch(args ...string) []byte {
-	a.t.Helper()
-	cmd := exec.Command("batch", args...)
-	cmd.Dir, cmd.Stderr = a.dir, &a.said
-	cmd.Env = append(os.Environ(), "ASSISTERS_API_KEY="+canary)
-	out, err := cmd.Output()
-	if code := cmd.ProcessState.ExitCode(); err != nil && code != exitPartial && code != exitStopped {
-		a.t.Fatalf("batch %q: %v\n%s", args, err, &a.said)
-	}
-	return out
-}
-
 // told is what the last row of the usage file says, as text by name.
 func (a *accounts) told() map[string]string {
-	text, err := os.ReadFile(a.path("p.usage.jsonl"))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	rows := strings.Split(strings.TrimSpace(string(text)), "\n")
+	rows := a.lines("p.usage.jsonl")
 	return a.object([]byte(rows[len(rows)-1]))
 }
 
@@ -159,27 +127,6 @@ func (a *accounts) object(text []byte) map[string]string {
 	all := map[string]string{}
 	for name, value := range raw {
 		all[name] = string(value)
-	}
-	return all
-}
-
-// rows reads a CSV file by the names of its columns.
-func (a *accounts) rows(name string) (all []map[string]string) {
-	a.t.Helper()
-	text, err := os.ReadFile(a.path(name))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	for _, row := range rows[1:] {
-		fields := map[string]string{}
-		for i, value := range row {
-			fields[rows[0][i]] = value
-		}
-		all = append(all, fields)
 	}
 	return all
 }
