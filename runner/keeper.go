@@ -27,21 +27,22 @@ type keeper struct {
 	*Runner
 	giveUp context.CancelFunc // of the calls in flight
 
-	out     map[int64]out // claimed and not yet back, by attempt
-	most    amount        // that these can cost, as far as a budget needs it
-	tooDear *Stop         // of the job that the last turn could not claim beside them
-	bytes   int64         // of these, and of answers not yet saved
-	unsaved []store.Outcome
-	aside   aside
-	ahead   int                     // jobs to claim beyond one for each worker
-	claimed int                     // jobs new to this run, counted against the limit
-	due     time.Time               // of the next waiting retry
-	drained bool                    // the last turn found nothing to claim now
-	pauseAt time.Time               // the pause that was saved last
-	back    map[int64]store.Outcome // failures that a stop takes back, by attempt
-	err     error                   // of the job file; nothing is claimed any more, and what is unsaved is tried again
-	retryAt time.Time               // when it is tried again
-	gaveUp  bool                    // the calls in flight are
+	out      map[int64]out // claimed and not yet back, by attempt
+	most     amount        // that these can cost, as far as a budget needs it
+	tooDear  *Stop         // of the job that the last turn could not claim beside them
+	bytes    int64         // of these, and of answers not yet saved
+	unsaved  []store.Outcome
+	aside    aside
+	ahead    int                     // jobs to claim beyond one for each worker
+	claimed  int                     // jobs new to this run, counted against the limit
+	due      time.Time               // of the next waiting retry
+	drained  bool                    // the last turn found nothing to claim now
+	heldBack bool                    // it did not look: what kept it, as a pause, may be over by now
+	pauseAt  time.Time               // the pause that was saved last
+	back     map[int64]store.Outcome // failures that a stop takes back, by attempt
+	err      error                   // of the job file; nothing is claimed any more, and what is unsaved is tried again
+	retryAt  time.Time               // when it is tried again
+	gaveUp   bool                    // the calls in flight are
 }
 
 // out is what a claim that is not yet back takes up.
@@ -84,6 +85,7 @@ func (k *keeper) turn(ctx context.Context) {
 		return
 	}
 	want := k.want(now)
+	k.heldBack = want.Jobs == 0
 	if want.Jobs == 0 && len(k.unsaved) == 0 {
 		k.err = nil // nothing was lost with the turn that failed
 		return
@@ -320,6 +322,9 @@ func (k *keeper) wakeAt(stop *Stop) time.Time {
 	}
 	if until := k.gate.paused(); until.After(time.Now()) {
 		return until
+	}
+	if k.heldBack {
+		return time.Now()
 	}
 	return k.due
 }
