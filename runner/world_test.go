@@ -23,13 +23,11 @@ type api struct {
 	latency time.Duration
 	slow    map[string]time.Duration               // other latencies, by prompt
 	answer  func(n int, prompt string) chat.Result // n counts the calls from 1
-	through Caller                                 // a real network in place of latency and answer
 
 	mu    sync.Mutex
 	calls []sent
 	now   int // in flight
 	most  int
-	left  int // calls that sent something, of those through the network
 }
 
 // sent is one call as it went out.
@@ -55,9 +53,6 @@ func (a *api) Do(ctx context.Context, call chat.Call) chat.Result {
 		a.now--
 		a.mu.Unlock()
 	}()
-	if a.through != nil {
-		return a.pass(ctx, call)
-	}
 	latency := a.latency
 	if slow, found := a.slow[body.Prompt]; found {
 		latency = slow
@@ -82,16 +77,6 @@ func (a *api) say(n int, prompt string) chat.Result {
 	return res
 }
 
-func (a *api) pass(ctx context.Context, call chat.Call) chat.Result {
-	res := a.through.Do(ctx, call)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if res.Sent {
-		a.left++
-	}
-	return res
-}
-
 func (a *api) sentAt(i int) time.Time { return a.calls[i].at }
 
 func done(text string) chat.Result {
@@ -112,7 +97,8 @@ type world struct {
 	t     *testing.T
 	store *store.Store
 	api   *api
-	died  bool // a run did not end in order: attempts may be on record that were never sent
+	line  *line // a network in place of api
+	died  bool  // a run did not end in order: attempts may be on record that were never sent
 }
 
 // in runs a story in a bubble. Whatever it does, afterwards the job file must hold together.
@@ -197,7 +183,11 @@ func (w *world) startOn(st Store, opt Options) (*Runner, func() Summary) {
 		opt.Random = func() float64 { return 0.5 }
 	}
 	opt.Endpoint = endpoint
-	r := New(st, w.api, opt)
+	var caller Caller = w.api
+	if w.line != nil {
+		caller = w.line.client
+	}
+	r := New(st, caller, opt)
 	type result struct {
 		sum Summary
 		err error
@@ -264,6 +254,9 @@ func (w *world) check() {
 		w.t.Error(err)
 	}
 	calls := []sim.Call{}
+	if w.line != nil {
+		calls = w.line.server.Ledger()
+	}
 	for _, c := range w.api.calls {
 		calls = append(calls, sim.Call{Key: c.key, Body: c.body, Status: c.status, When: c.at})
 	}
