@@ -56,6 +56,49 @@ var mainsOwn = []string{"os.Exit", "log.Fatal", "log.Fatalf", "log.Fatalln", "os
 
 func TestArrows(t *testing.T) {
 	seen := map[string]bool{}
+	for name, file := range sources(t, func(room, name string) {
+		seen[room] = true
+		if _, known := arrows[room]; !known {
+			t.Errorf("%s: the room %s has no place among the arrows", name, room)
+		}
+	}) {
+		checkImports(t, name, path.Dir(name), file)
+	}
+	for _, room := range slices.Sorted(maps.Keys(arrows)) {
+		if !seen[room] {
+			t.Errorf("there is no room %s", room)
+		}
+	}
+}
+
+// Nobody below main ends the process or asks for its surroundings, and main ends it in one place: else some defer would not run.
+func TestP18_ExitInMainAlone(t *testing.T) {
+	exits := 0
+	for name, file := range sources(t, func(string, string) {}) {
+		used := calls(file)
+		if path.Dir(name) != mainRoom {
+			for _, call := range used {
+				t.Errorf("%s uses %s, which is for main alone", name, call)
+			}
+			continue
+		}
+		for _, call := range used {
+			if call == "os.Exit" && name == "main.go" {
+				exits++
+			} else if strings.HasSuffix(call, "Exit") || strings.HasPrefix(call, "log.Fatal") {
+				t.Errorf("%s uses %s, which is for the function main alone", name, call)
+			}
+		}
+	}
+	if exits != 1 {
+		t.Errorf("main.go ends the process in %d places", exits)
+	}
+}
+
+// sources yields the files that are no tests; met is told of every file.
+func sources(t *testing.T, met func(room, name string)) map[string]*ast.File {
+	t.Helper()
+	all := map[string]*ast.File{}
 	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -65,32 +108,16 @@ func TestArrows(t *testing.T) {
 		case d.IsDir() || !strings.HasSuffix(name, ".go"):
 			return nil
 		}
-		room := path.Dir(name)
-		seen[room] = true
-		if _, known := arrows[room]; !known {
-			t.Errorf("%s: the room %s has no place among the arrows", name, room)
+		met(path.Dir(name), name)
+		if !strings.HasSuffix(name, "_test.go") {
+			all[name], err = parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
 		}
-		if strings.HasSuffix(name, "_test.go") {
-			return nil
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		checkImports(t, name, room, file)
-		if room != mainRoom {
-			checkCalls(t, name, file)
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, room := range slices.Sorted(maps.Keys(arrows)) {
-		if !seen[room] {
-			t.Errorf("there is no room %s", room)
-		}
-	}
+	return all
 }
 
 func exists(name string) bool {
@@ -118,8 +145,8 @@ func checkImports(t *testing.T, name, room string, file *ast.File) {
 	}
 }
 
-// checkCalls goes by the names under which the file imports os, log and syscall.
-func checkCalls(t *testing.T, name string, file *ast.File) {
+// calls lists what a file uses of mainsOwn, by the names under which it imports os, log and syscall.
+func calls(file *ast.File) (all []string) {
 	imported := map[string]string{}
 	for _, spec := range file.Imports {
 		target, _ := strconv.Unquote(spec.Path.Value)
@@ -133,10 +160,11 @@ func checkCalls(t *testing.T, name string, file *ast.File) {
 		if sel, ok := n.(*ast.SelectorExpr); ok {
 			if pkg, ok := sel.X.(*ast.Ident); ok {
 				if used := imported[pkg.Name] + "." + sel.Sel.Name; slices.Contains(mainsOwn, used) {
-					t.Errorf("%s uses %s, which is for main alone", name, used)
+					all = append(all, used)
 				}
 			}
 		}
 		return true
 	})
+	return all
 }

@@ -23,6 +23,8 @@ type process struct {
 	ended chan struct{}
 	code  error
 	stdin io.Closer
+
+	signalled, gone time.Time // last, and when it ended
 }
 
 // heard is what a process said so far.
@@ -69,6 +71,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(p.cmd.Start())
 	go func() {
 		p.code = p.cmd.Wait()
+		p.gone = time.Now()
 		close(p.ended)
 	}()
 	of(ts).processes[args[0]] = p
@@ -125,13 +128,16 @@ func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	s := of(ts)
 	s.died = s.died || args[0] == "KILL"
-	ts.Check(processNamed(ts, args[1]).cmd.Process.Signal(sigs[args[0]]))
+	p := processNamed(ts, args[1])
+	p.signalled = time.Now()
+	ts.Check(p.cmd.Process.Signal(sigs[args[0]]))
 }
 
-// finish waits for a process, which must end with this exit code; what it said becomes stdout and stderr: finish CODE PROCESS
+// finish waits for a process, which must end with this exit code, and so soon after it was signalled; what it said becomes stdout
+// and stderr: finish CODE PROCESS [WITHIN]
 func finish(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: finish CODE PROCESS")
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: finish CODE PROCESS [WITHIN]")
 	}
 	s, p := of(ts), processNamed(ts, args[1])
 	waitFor(ts, args[1]+" to end", func() (bool, <-chan struct{}) {
@@ -143,6 +149,13 @@ func finish(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	})
 	delete(s.processes, args[1])
+	if len(args) == 3 {
+		most, err := time.ParseDuration(args[2])
+		ts.Check(err)
+		if took := p.gone.Sub(p.signalled); took > most {
+			ts.Fatalf("%s ended %s after its signal", args[1], took)
+		}
+	}
 	ts.Stdout().Write(p.out.text.Bytes())
 	ts.Stderr().Write(p.err.text.Bytes())
 	s.said.Write(p.out.text.Bytes())
