@@ -36,7 +36,9 @@ type simAPI struct {
 	calls   []*simCall
 	bodies  map[[32]byte][]byte // as they came, by what the job file holds of them
 	broken  int                 // requests that did not come whole
-	most    int                 // calls that may come before the test is given up
+	waits   []askedWait
+	early   []string // calls that came before the wait was over that their process had been asked for
+	most    int      // calls that may come before the test is given up
 	alarm   alarm
 	tooMany chan struct{}
 	worked  func() // after every call that was paid
@@ -139,6 +141,25 @@ func (a *simAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.respond(w, r, body, c, fault, random, plan)
 }
 
+// askedWait is a wait that a process was asked for with a 429: all of its calls, not one alone.
+type askedWait struct {
+	process      int
+	asked, until time.Time
+}
+
+func (a *simAPI) ask(process int, h http.Header) {
+	wait, err := time.ParseDuration(h.Get("Retry-After") + "s")
+	if ms, merr := time.ParseDuration(h.Get("Retry-After-Ms") + "ms"); merr == nil {
+		wait, err = ms, nil
+	}
+	if err != nil || len(h["Retry-After"])+len(h["Retry-After-Ms"]) > 1 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waits = append(a.waits, askedWait{process, time.Now(), time.Now().Add(wait)})
+}
+
 // asStored is a body as the job file holds it: to ask for the usage of a stream is the client's own doing.
 func asStored(body []byte) []byte {
 	return bytes.Replace(body, []byte(`,"stream_options":{"include_usage":true}`), nil, 1)
@@ -160,6 +181,11 @@ func (a *simAPI) enter(c *simCall, body []byte) (simFault, *rand.Rand) {
 	r := rand.New(rand.NewPCG(a.seed^binary.LittleEndian.Uint64(c.body[:8]), uint64(n)))
 	fault := a.draw(c, r)
 	c.fault = fault.kind
+	for _, w := range a.waits {
+		if w.process == c.process && c.at.After(w.asked) && c.at.Before(w.until) {
+			a.early = append(a.early, fmt.Sprintf("a call came %s before the end of a wait of %s that had been asked for", w.until.Sub(c.at), w.until.Sub(w.asked)))
+		}
+	}
 	a.mu.Unlock()
 	a.ring(c.process, false)
 	return fault, r

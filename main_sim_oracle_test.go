@@ -28,6 +28,11 @@ func (s *simulation) check(p *simProcess) {
 		s.checkSaved()
 	}
 	s.checkMoney()
+	if s.plan.network == (netFaults{}) && len(s.plan.outages) == 0 { // else a call may be on its way for long, and a refusal get lost
+		for _, early := range s.api.early {
+			s.t.Error(early)
+		}
+	}
 }
 
 // look asks the oracle; current says that the files in the folder are what the job file says now.

@@ -94,6 +94,9 @@ func (a *simAPI) refuse(w http.ResponseWriter, c *simCall, kind string, status i
 	if kind == "redirect" {
 		w.Header().Set("Location", "http://elsewhere.test/")
 	}
+	if kind == "429" || kind == "limit" || kind == "bare 429" {
+		a.ask(c.process, w.Header())
+	}
 	a.end(c, status, stops, false)
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
