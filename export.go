@@ -117,7 +117,11 @@ func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt 
 		return output.Report{}, err
 	}
 	defer v.Close()
-	rep, err := output.Write(ctx, v, st, files, opt)
+	var ledger output.Ledger
+	if st.Writable() {
+		ledger = st
+	}
+	rep, err := output.Write(ctx, v, ledger, files, opt)
 	if lost := rep.Cost.Lost; err == nil && (lost.Money > 0 || !lost.Known()) { // the files do not tell it: what they do not need, Write does not read
 		rep.Cost, err = readCost(ctx, v)
 	}
@@ -135,7 +139,7 @@ func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt 
 			marks[settingFile+output.Recorded(w.Path)] = mark
 		}
 	}
-	if len(marks) > 0 {
+	if len(marks) > 0 && st.Writable() {
 		if marked := st.SetSettings(ctx, marks); err == nil {
 			err = marked
 		}
@@ -210,6 +214,9 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 		return err
 	}
 	st, err := store.Open(ctx.Context, name, false)
+	if store.IsUnwritable(err) && !prices.given() { // then what is written is on no record
+		st, err = store.OpenRead(ctx.Context, name)
+	}
 	if err != nil {
 		return err
 	}

@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -168,6 +171,11 @@ func exit(code int) error {
 	return &problem{code: code, err: fmt.Errorf("exit %d", code), said: true}
 }
 
+// isTemporary says that a path is the folder for temporary files, or one of ours in it.
+func isTemporary(path string) bool {
+	return path == os.TempDir() || strings.HasPrefix(path, filepath.Join(os.TempDir(), "batch-"))
+}
+
 // classify gives every error its exit code and its hint.
 func classify(err error) *problem {
 	var p *problem
@@ -179,6 +187,7 @@ func classify(err error) *problem {
 	var purged *store.PurgedError
 	var spill *store.SpillError
 	var failure *store.Failure
+	var path *fs.PathError
 	var library cli.ExitCoder
 	switch {
 	case errors.As(err, &p):
@@ -205,6 +214,8 @@ func classify(err error) *problem {
 		return &problem{code: exitStorage, err: err, hint: "keep a copy of it; sqlite3 FILE .recover may save its rows"}
 	case errors.Is(err, store.ErrInUse):
 		return &problem{code: exitBusy, err: err, hint: "close the program that works on it, and run the same command again"}
+	case errors.As(err, &path) && isTemporary(path.Path):
+		return &problem{code: exitStorage, err: err, hint: "temporary files go to " + os.TempDir() + "; point TMPDIR to a folder that has room"}
 	case errors.As(err, &failure):
 		return &problem{code: exitStorage, err: err, hint: "what was saved before is safe; run the same command again once the cause is gone"}
 	case errors.Is(err, context.Canceled):

@@ -221,9 +221,23 @@ func (s *Store) open(ctx context.Context, create bool) error {
 	return s.openRead(ctx)
 }
 
+// openRead opens for reading. Where nothing can be written, not even the companions that a reader needs, the file alone is read, when it is all
+// there is.
 func (s *Store) openRead(ctx context.Context) error {
+	err := s.openReadAs(ctx, "mode=rw")
+	if s.conn != nil || !IsUnwritable(err) {
+		return err
+	}
+	if log, statErr := os.Stat(s.path + "-wal"); statErr == nil && log.Size() > 0 {
+		return fmt.Errorf("it was not closed in order, and here it cannot be: copy it with its -wal to a folder that can be written to: %w", err)
+	}
+	s.read.Close()
+	return s.openReadAs(ctx, "mode=ro&immutable=1")
+}
+
+func (s *Store) openReadAs(ctx context.Context, mode string) error {
 	var err error
-	if s.read, err = sql.Open(driver, s.dsn("mode=rw&_query_only=1&_txlock=deferred&_cache_size=-4096")); err != nil {
+	if s.read, err = sql.Open(driver, s.dsn(mode+"&_query_only=1&_txlock=deferred&_cache_size=-4096")); err != nil {
 		return err
 	}
 	if s.conn != nil {
@@ -324,6 +338,9 @@ func quickCheck(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
+// Writable says that the job file was opened for writing.
+func (s *Store) Writable() bool { return s.conn != nil }
+
 // Path is the job file's absolute path.
 func (s *Store) Path() string { return s.path }
 
@@ -393,9 +410,9 @@ func (s *Store) explain(op string, err error) error {
 	case sqlite3.ErrCorrupt:
 		return &fileError{s.path, fmt.Errorf("%w: %w", ErrDamaged, err)}
 	case sqlite3.ErrFull:
-		err = fmt.Errorf("the disk is full: %w", err)
+		err = fmt.Errorf("%s is full: %w", s.fullDisk(), err)
 	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
-		err = fmt.Errorf("is its folder writable? %w", err)
+		err = fmt.Errorf("%s: %w", s.missingRight(), err)
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
 		err = fmt.Errorf("%w: %w", ErrInUse, err)
 	}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// nobody has no rights but those that everybody has.
+const nobody = 65534
+
+// as has commands run by another user, where that can be; root may do everything.
+func (p *patient) as(user uint32, args ...string) (code int, said string) {
+	p.t.Helper()
+	cmd := exec.Command(p.binary, args...)
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+	}
+	return p.command(nil, cmd)
+}
+
+// withRights is a job file that is finished, with a batch beside it that everybody may run.
+func withRights(t *testing.T) *patient {
+	dir := t.TempDir()
+	change(t, filepath.Dir(dir), 0o755) // of all folders of this test
+	p := newPatient(t, dir, 3, 0)
+	if code, said := p.run(nil); code != exitOK {
+		t.Fatalf("exit %d\n%s", code, said)
+	}
+	own := filepath.Join(t.TempDir(), "batch")
+	real, err := filepath.EvalSymlinks(p.binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.Command("cp", real, own).Run(); err != nil {
+		t.Fatal(err)
+	}
+	p.binary = own
+	return p
+}
+
+func change(t *testing.T, path string, mode os.FileMode) {
+	t.Helper()
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Chmod(path, before.Mode().Perm()) })
+}
+
+// In a folder, or on a file system, that cannot be written to, status, verify and export work all the same; run says what is in its way.
+func TestS8_ReadOnly(t *testing.T) {
+	t.Parallel()
+	look := func(t *testing.T, p *patient, missing string) {
+		t.Helper()
+		elsewhere := t.TempDir()
+		if err := os.Chmod(elsewhere, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Base(p.jobFile())
+		for _, args := range [][]string{{"status", name}, {"verify", name}, {"export", name, "-o", filepath.Join(elsewhere, "x.jsonl")}} {
+			if code, said := p.as(nobody, args...); code != exitOK {
+				t.Errorf("batch %q: exit %d\n%s", args, code, said)
+			}
+		}
+		rows, err := os.ReadFile(filepath.Join(elsewhere, "x.jsonl"))
+		want, wantErr := os.ReadFile(p.path("in.simulated.results.jsonl"))
+		if err != nil || wantErr != nil || string(rows) != string(want) {
+			t.Errorf("the rows are not those of before: %v %v\n%s", err, wantErr, rows)
+		}
+		code, said := p.as(nobody, "run", "in.jsonl", "--db", name, "--base-url", p.http.URL+"/v1")
+		if code != exitStorage || !strings.Contains(said, missing) {
+			t.Errorf("exit %d\n%s", code, said)
+		}
+	}
+	t.Run("folder", func(t *testing.T) {
+		t.Parallel()
+		p := withRights(t)
+		for _, name := range []string{"in.jsonl", filepath.Base(p.jobFile())} {
+			change(t, p.path(name), 0o644)
+		}
+		change(t, p.dir, 0o555)
+		look(t, p, "lock job file: open in.simulated.batch.db.lock: permission denied")
+	})
+	t.Run("mount", func(t *testing.T) {
+		t.Parallel()
+		dir := small(t, 8<<10)
+		p := withRights(t)
+		if err := exec.Command("cp", "-r", p.dir+"/.", dir).Run(); err != nil {
+			t.Fatal(err)
+		}
+		p.dir = dir
+		for _, name := range []string{"in.jsonl", filepath.Base(p.jobFile())} {
+			change(t, p.path(name), 0o666)
+		}
+		change(t, dir, 0o777)
+		if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+			t.Fatal(err)
+		}
+		look(t, p, "read-only file system")
+	})
+}
+
+// Without a right, the file and the right are named.
+func TestS9_NoPermission(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		mode os.FileMode
+		says string
+	}{
+		{"nothing", 0, "there is no right to read in.simulated.batch.db"},
+		{"reading alone", 0o444, "there is no right to write in.simulated.batch.db"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := withRights(t)
+			change(t, p.path("in.jsonl"), 0o644)
+			change(t, p.jobFile(), c.mode)
+			change(t, p.dir, 0o777)
+			code, said := p.as(nobody, "run", "in.jsonl", "--db", filepath.Base(p.jobFile()), "--base-url", p.http.URL+"/v1")
+			if code != exitStorage || !strings.Contains(said, c.says) {
+				t.Errorf("exit %d\n%s", code, said)
+			}
+		})
+	}
+}
