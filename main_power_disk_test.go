@@ -175,7 +175,7 @@ func (f *inode) cut(r *rand.Rand, luck float64, rubbish bool) []byte {
 
 var suffixes = map[string]string{"db": "", "wal": "-wal", "journal": "-journal"}
 
-// write puts an image into place.
+// writeImage puts an image into place.
 func writeImage(image map[string][]byte, jobFile string) error {
 	for name, content := range image {
 		if err := os.WriteFile(jobFile+suffixes[name], content, 0o600); err != nil {

@@ -1,24 +1,17 @@
 package main
 
 import (
-	"context"
 	"database/sql"
-	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"batch/runner/chat"
-	"batch/store"
 )
 
 var (
@@ -57,7 +50,7 @@ func TestS1_PowerCut(t *testing.T) {
 			if logs == "" {
 				logs = record(t, binary, powerSeed, test.prompts, test.weight).logs
 			}
-			s, err := loadHistory(logs)
+			h, err := loadHistory(logs)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,16 +62,16 @@ func TestS1_PowerCut(t *testing.T) {
 				seeds = []uint64{*imageSeed}
 			}
 			var met cutTally
-			s.cutAll(seeds, func(seed uint64, at int, image map[string][]byte) {
-				if err := s.check(image, at, &met); err != nil {
+			h.cutAll(seeds, func(seed uint64, at int, image map[string][]byte) {
+				if err := h.check(image, at, &met); err != nil {
 					t.Errorf("image %d, cut before edit %d: %v", seed, at, err)
 				}
 				if seed%goOnEvery == 0 {
-					t.Run(fmt.Sprint("image=", seed), func(t *testing.T) { s.goOn(t, binary, image, at) })
+					t.Run(fmt.Sprint("image=", seed), func(t *testing.T) { h.goOn(t, binary, image, at) })
 				}
 			})
-			t.Logf("%d edits, %d transactions, %d answers, the log wrapped %d times; %s", len(s.edits), len(s.states), len(s.answer), s.wraps, &met)
-			if test.weight > 0 && s.wraps == 0 {
+			t.Logf("%d edits, %d transactions, %d answers, the log wrapped %d times; %s", len(h.edits), len(h.states), len(h.answer), h.wraps, &met)
+			if test.weight > 0 && h.wraps == 0 {
 				t.Error("no checkpoint ended within a run")
 			}
 			if t.Failed() {
@@ -101,18 +94,18 @@ func TestS1_PowerCutIsSeen(t *testing.T) {
 		"no sync of the folder": func(e *edit) bool { return e.kind == "sync" && e.file == "dir" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := loadHistory(logs)
+			h, err := loadHistory(logs)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, e := range s.edits {
+			for i, e := range h.edits {
 				if lost(e) {
-					s.edits[i] = &edit{kind: "nothing"}
+					h.edits[i] = &edit{kind: "nothing"}
 				}
 			}
 			var seen atomic.Int64
-			s.cutAll([]uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}, func(_ uint64, at int, image map[string][]byte) {
-				if s.check(image, at, &cutTally{}) != nil {
+			h.cutAll([]uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}, func(_ uint64, at int, image map[string][]byte) {
+				if h.check(image, at, &cutTally{}) != nil {
 					seen.Add(1)
 				}
 			})
@@ -141,7 +134,7 @@ func fastFolder() string {
 }
 
 // cutAll makes up the image of each seed and hands it to look, in several goroutines.
-func (s *history) cutAll(seeds []uint64, look func(seed uint64, at int, image map[string][]byte)) {
+func (h *history) cutAll(seeds []uint64, look func(seed uint64, at int, image map[string][]byte)) {
 	type cut struct {
 		seed uint64
 		at   int
@@ -150,7 +143,7 @@ func (s *history) cutAll(seeds []uint64, look func(seed uint64, at int, image ma
 	var cuts []cut
 	for _, seed := range seeds {
 		r := rand.New(rand.NewPCG(seed, 0))
-		cuts = append(cuts, cut{seed, s.moment(r), r})
+		cuts = append(cuts, cut{seed, h.moment(r), r})
 	}
 	slices.SortStableFunc(cuts, func(a, b cut) int { return a.at - b.at })
 	var g sync.WaitGroup
@@ -161,7 +154,7 @@ func (s *history) cutAll(seeds []uint64, look func(seed uint64, at int, image ma
 			d, at := newDisk(), 0
 			for _, c := range mine {
 				for ; at < c.at; at++ {
-					d.do(s.edits[at])
+					d.do(h.edits[at])
 				}
 				look(c.seed, c.at, d.cut(c.r))
 			}
@@ -170,76 +163,30 @@ func (s *history) cutAll(seeds []uint64, look func(seed uint64, at int, image ma
 }
 
 // moment is the number of edits before the power cut: any, or just the end of a transaction, or the last before a sync.
-func (s *history) moment(r *rand.Rand) int {
-	at := r.IntN(len(s.edits) + 1)
+func (h *history) moment(r *rand.Rand) int {
+	at := r.IntN(len(h.edits) + 1)
 	switch r.IntN(3) {
 	case 0:
-		return s.acks[r.IntN(len(s.acks))].at
+		return h.acks[r.IntN(len(h.acks))].at
 	case 1:
-		for at < len(s.edits) && s.edits[at].kind != "sync" {
+		for at < len(h.edits) && h.edits[at].kind != "sync" {
 			at++
 		}
 	}
 	return at
 }
 
-// check opens an image as the next run would, and looks for what it must hold.
-func (s *history) check(image map[string][]byte, at int, met *cutTally) error {
-	dir, err := os.MkdirTemp(fastFolder(), "batch-image-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	jobFile := filepath.Join(dir, "job.db")
-	if err := writeImage(image, jobFile); err != nil {
-		return err
-	}
-	died, err := recoverImage(jobFile)
-	if err != nil {
-		return err
-	}
-	answers, attempts, err := readJobFile(jobFile, "mode=rw")
-	if err != nil {
-		return err
-	}
-	known := s.acknowledged(at)
-	met.add(died, known, s, answers)
-	return s.compare(known, answers, attempts)
-}
-
-func recoverImage(jobFile string) (died int64, err error) {
-	ctx := context.Background()
-	st, err := store.Open(ctx, jobFile, true)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	if died, err = st.Recover(ctx); err != nil {
-		return 0, err
-	}
-	v, err := st.View(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer v.Close()
-	wrong, err := v.Verify(ctx, chat.Key)
-	if err == nil && len(wrong) > 0 {
-		err = fmt.Errorf("verify: %q", wrong)
-	}
-	return died, err
-}
-
 // goOn lets batch go on with an image, to the end: it sends nothing again whose answer was known to be saved.
-func (s *history) goOn(t *testing.T, binary string, image map[string][]byte, at int) {
+func (h *history) goOn(t *testing.T, binary string, image map[string][]byte, at int) {
 	v := newVictimOf(t, binary, powerSeed, newWire(t, powerSeed))
-	v.prompts, v.flags = s.prompts, []string{"--concurrency", "8"}
-	known := s.acknowledged(at)
-	for line, answer := range s.answer {
-		if s.done[line] <= known {
+	v.prompts, v.flags = h.prompts, []string{"--concurrency", "8"}
+	known := h.acknowledged(at)
+	for line, answer := range h.answer {
+		if h.done[line] <= known {
 			v.saved[line] = answer
 		}
 	}
-	err := os.WriteFile(v.path("in.jsonl"), s.input, 0o600)
+	err := os.WriteFile(v.path("in.jsonl"), h.input, 0o600)
 	if err == nil {
 		err = writeImage(image, v.jobFile())
 	}
@@ -251,8 +198,8 @@ func (s *history) goOn(t *testing.T, binary string, image map[string][]byte, at 
 	v.recallBodies()
 	v.look(false)
 	calls := v.wire.log()
-	for line := range s.answer {
-		if s.done[line] <= known && len(calls[s.prompts[line-1]]) > 0 {
+	for line := range h.answer {
+		if h.done[line] <= known && len(calls[h.prompts[line-1]]) > 0 {
 			t.Errorf("line %d was sent again", line)
 		}
 	}
@@ -274,76 +221,4 @@ func (v *victim) recallBodies() {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-}
-
-// compare: the image holds the last state that was known, or the one after it.
-func (s *history) compare(known int, answers map[int]string, attempts map[int]int) error {
-	for line, answer := range answers {
-		if answer != s.answer[line] {
-			return fmt.Errorf("line %d has the answer %q, and not %q", line, answer, s.answer[line])
-		}
-	}
-	var lost []int
-	for line, since := range s.done {
-		if _, there := answers[line]; !there && since <= known {
-			lost = append(lost, line)
-		}
-	}
-	if len(lost) > 0 {
-		slices.Sort(lost)
-		return fmt.Errorf("%d of %d answers are lost, as that to line %d", len(lost), s.states[known].done, lost[0])
-	}
-	var kept state
-	if known >= 0 {
-		kept = s.states[known]
-	}
-	if len(answers) == kept.done && maps.Equal(attempts, kept.attempts) {
-		return nil
-	}
-	if next := known + 1; next < len(s.states) && len(answers) == s.states[next].done && maps.Equal(attempts, s.states[next].attempts) {
-		return nil
-	}
-	return fmt.Errorf("%d answers and %d lines with attempts are neither what was known, %d and %d, nor what came next", len(answers), len(attempts), kept.done, len(kept.attempts))
-}
-
-// readJobFile reads the answers and the number of attempts by line, not through package store. Before the tables are there,
-// there are none.
-func readJobFile(jobFile, mode string) (answers map[int]string, attempts map[int]int, err error) {
-	db, err := sql.Open("sqlite3", "file:"+jobFile+"?"+mode)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer db.Close()
-	answers, attempts = map[int]string{}, map[int]int{}
-	err = query(db, "SELECT j.line, w.response FROM answers w JOIN jobs j ON j.id = w.job WHERE j.state = 'done'", func(line int, response string) { answers[line] = response })
-	if err == nil {
-		err = query(db, "SELECT line, attempts FROM jobs WHERE attempts > 0", func(line, n int) { attempts[line] = n })
-	}
-	if err != nil && strings.Contains(err.Error(), "no such table") {
-		err = nil
-	}
-	return answers, attempts, err
-}
-
-// cutTally counts what the images met.
-type cutTally struct {
-	images, recovered, unborn, more atomic.Int64
-}
-
-func (c *cutTally) add(died int64, known int, s *history, answers map[int]string) {
-	c.images.Add(1)
-	switch {
-	case known < 0:
-		c.unborn.Add(1)
-	case len(answers) > s.states[known].done:
-		c.more.Add(1)
-	}
-	if died > 0 {
-		c.recovered.Add(1)
-	}
-}
-
-func (c *cutTally) String() string {
-	return fmt.Sprintf("%d images: %d with calls in flight, %d from before the first transaction, %d with more answers than were known",
-		c.images.Load(), c.recovered.Load(), c.unborn.Load(), c.more.Load())
 }
