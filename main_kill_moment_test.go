@@ -100,9 +100,19 @@ func (v *victim) runArgs(limit int) []string {
 
 // batch starts a command in the victim's folder.
 func (v *victim) batch(args ...string) *child {
+	c := v.command(args...)
+	v.start(c)
+	return c
+}
+
+func (v *victim) command(args ...string) *child {
 	c := &child{cmd: exec.Command(v.binary, args...), ended: make(chan struct{})}
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = v.dir, &c.said, &c.said
-	c.cmd.Env = append(append(os.Environ(), "ASSISTERS_API_KEY="+killKey, "ASSISTERS_BASE_URL="), v.env...)
+	c.cmd.Env = append(os.Environ(), "ASSISTERS_API_KEY="+killKey, "ASSISTERS_BASE_URL=")
+	return c
+}
+
+func (v *victim) start(c *child) {
 	if err := c.cmd.Start(); err != nil {
 		v.t.Fatal(err)
 	}
@@ -110,7 +120,6 @@ func (v *victim) batch(args ...string) *child {
 		defer close(c.ended)
 		c.cmd.Wait()
 	}()
-	return c
 }
 
 // await waits until the child has ended or something has happened, but not for ever: then it kills the child.
