@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,6 +27,13 @@ const (
 	noCallInFlight = "a run began or ended, with nothing in flight"
 	writingFiles   = "an output file was in the making"
 	afterRun       = "the run had ended"
+
+	// Beside these, and more than one of them at a time:
+	claimedUnsent   = "a job was claimed and its call had not come"
+	onWire          = "a call had come and had no answer"
+	answeredUnsaved = "a call was answered and the answer not saved"
+	afterSaving     = "answers of the run were saved"
+	checkpointing   = "the write-ahead log was being moved into the job file"
 )
 
 // look holds what a child left behind against all that must hold at any moment. It reads a copy: SQLite repairs what it opens, and
@@ -45,7 +53,7 @@ func (v *victim) look(killed bool) {
 		case len(wrong) > 0:
 			v.t.Errorf("verify: %q", wrong)
 		default:
-			phase = v.lookInside(path)
+			phase = v.lookInside(path, killed)
 		}
 	}
 	if killed {
@@ -97,7 +105,7 @@ func verifyCopy(path string) ([]string, error) {
 }
 
 // lookInside says what the child was at.
-func (v *victim) lookInside(path string) (phase string) {
+func (v *victim) lookInside(path string, killed bool) (phase string) {
 	db, err := sql.Open("sqlite3", path)
 	if err != nil {
 		v.t.Fatal(err)
@@ -113,6 +121,9 @@ func (v *victim) lookInside(path string) (phase string) {
 	}
 	begun := run > v.lastRun
 	v.lastRun = run
+	if killed {
+		v.meet(db, run)
+	}
 	v.lookAtAnswers(db)
 	switch {
 	case jobs == 0:
@@ -129,6 +140,33 @@ func (v *victim) lookInside(path string) (phase string) {
 		return noCallInFlight
 	}
 	return afterRun
+}
+
+// meet counts what a kill met of the calls of a run, and of its job file.
+func (v *victim) meet(db *sql.DB, run int64) {
+	log, met := v.wire.log(), map[string]bool{}
+	err := query(db, "SELECT j.line, a.class IS NOT NULL FROM attempts a JOIN jobs j ON j.id = a.job WHERE a.run = "+fmt.Sprint(run), func(line int, saved bool) {
+		calls := slices.DeleteFunc(log[v.prompts[line-1]], func(c wireCall) bool { return c.child != v.child })
+		switch {
+		case saved:
+			met[afterSaving] = true
+		case len(calls) == 0:
+			met[claimedUnsent] = true
+		case calls[len(calls)-1].answered():
+			met[answeredUnsaved] = true
+		default:
+			met[onWire] = true
+		}
+	})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	if left, err := os.Stat(v.jobFile() + "-wal"); err == nil && left.Size() > 0 && v.before != "" && identify(v.jobFile()) != v.before {
+		met[checkpointing] = true
+	}
+	for phase := range met {
+		v.tally.phases[phase]++
+	}
 }
 
 // lookAtAnswers: an answer that was saved stays as it was.

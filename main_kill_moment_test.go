@@ -28,12 +28,13 @@ const (
 	answered = "answered" // a call has its answer: it is being saved
 	writing  = "writing"  // an output file is in the making
 	written  = "written"  // the results stand in their place
+	moved    = "moved"    // the job file itself has changed: what stands in its log is being moved there
 )
 
 // draw gives a moment of any kind. The waits lean to the short side: a run begins with much in a few milliseconds.
 func draw(r *rand.Rand) moment {
 	call, limit := 1+r.IntN(60), 1+r.IntN(20)
-	switch r.IntN(10) {
+	switch r.IntN(11) {
 	case 0, 1:
 		return drawEarly(r)
 	case 2, 3:
@@ -42,6 +43,8 @@ func draw(r *rand.Rand) moment {
 		return moment{first: answered, call: call, then: within(r, 4)}
 	case 7, 8:
 		return moment{first: writing, then: within(r, 4), limit: limit}
+	case 9:
+		return moment{first: moved, then: within(r, 0.5), limit: limit}
 	}
 	return moment{first: written, then: within(r, 4), limit: limit}
 }
@@ -62,7 +65,7 @@ func within(r *rand.Rand, ms float64) time.Duration {
 // run starts a child, kills it at the moment, and looks at what it left behind.
 func (v *victim) run(m moment) {
 	v.t.Helper()
-	v.litter = v.temporary()
+	v.litter, v.before = v.temporary(), identify(v.jobFile())
 	happened, stop := v.watch(m)
 	defer stop()
 	c := v.batch(v.runArgs(m.limit)...)
@@ -166,6 +169,7 @@ func (v *victim) watch(m moment) (happened <-chan struct{}, stop func()) {
 		locked:  func() string { return identify(v.jobFile() + ".lock") },
 		writing: func() string { return fmt.Sprint(v.temporary()) },
 		written: func() string { return identify(v.results()) },
+		moved:   func() string { return identify(v.jobFile()) },
 	}[m.first]
 	before := look()
 	return poll(func() bool { now := look(); return now != before && now != "" && now != "[]" })
