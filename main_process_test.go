@@ -120,11 +120,11 @@ func awaitFile(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// signalProcess sends INT, TERM, HUP or KILL: signal NAME PROCESS
+// signalProcess sends INT, TERM, HUP, KILL, STOP or CONT: signal NAME PROCESS
 func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
-	sigs := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": os.Kill}
+	sigs := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": os.Kill, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}
 	if neg || len(args) != 2 || sigs[args[0]] == nil {
-		ts.Fatalf("usage: signal INT|TERM|HUP|KILL PROCESS")
+		ts.Fatalf("usage: signal INT|TERM|HUP|KILL|STOP|CONT PROCESS")
 	}
 	s := of(ts)
 	s.died = s.died || args[0] == "KILL"
