@@ -61,6 +61,8 @@ func tuneMemory() {
 // run is the whole command: what it says goes to stderr, results to stdout.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c := command{args: args, stdin: stdin, stdout: stdout, term: newTerminal(stderr)}
+	c.term.neverWait()
+	defer c.term.finish()
 	return c.run()
 }
 

@@ -18,24 +18,53 @@ import (
 // The rules: speech goes to stderr and results to stdout; an error is said once, as "batch: error: ...", in lower case and without
 // a full stop, and "batch: hint: ..." says what to do; whatever is said is one line, made printable first.
 type terminal struct {
-	w     io.Writer
-	tty   bool
-	json  bool
-	quiet bool
+	w      io.Writer
+	screen *os.File // nil when it is none
+	tty    bool     // one that can draw
+	json   bool
+	quiet  bool
 
-	mu   sync.Mutex
-	hide func() // takes the progress bar away before a line is written
+	mu    sync.Mutex
+	hide  func() // takes the progress bar away before a line is written
+	queue *queue // of what was said and not read yet; nil where writing does not wait for a reader
 }
 
 func newTerminal(w io.Writer) *terminal {
-	f, ok := w.(*os.File)
-	return &terminal{w: w, tty: ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb", hide: func() {}}
+	t := &terminal{w: w, hide: func() {}}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		t.screen, t.tty = f, os.Getenv("TERM") != "dumb"
+	}
+	return t
 }
+
+// neverWait lets nobody who speaks wait for who listens: a full pipe, or a screen that was stopped by Ctrl-S. Speech is kept until it is
+// heard, progress is dropped. Whoever calls it calls finish in the end.
+func (t *terminal) neverWait() {
+	f, ok := t.w.(*os.File)
+	if !ok {
+		return
+	}
+	if info, err := f.Stat(); err != nil || info.Mode().IsRegular() {
+		return
+	}
+	t.queue = &queue{w: f}
+	t.w = t.queue
+}
+
+// finish waits until all was heard.
+func (t *terminal) finish() {
+	if t.queue != nil {
+		t.queue.wait()
+	}
+}
+
+// behind says that something is not heard yet.
+func (t *terminal) behind() bool { return t.queue != nil && t.queue.behind() }
 
 // width is how many columns a line has; a terminal that does not say has 80.
 func (t *terminal) width() int {
-	if f, ok := t.w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+	if t.screen != nil {
+		if width, _, err := term.GetSize(int(t.screen.Fd())); err == nil && width > 0 {
 			return width
 		}
 	}

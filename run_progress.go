@@ -76,6 +76,9 @@ func (p *progress) show(ended <-chan struct{}) {
 }
 
 func (p *progress) draw() {
+	if p.term.behind() {
+		return
+	}
 	s := p.runner.Progress()
 	finished := s.Done + s.Failed
 	rate := p.rates.add(time.Now(), finished)
@@ -100,9 +103,14 @@ func (p *progress) draw() {
 	if p.bar != nil {
 		done := fmt.Sprintf("%s/%s", count(finished), count(p.total))
 		p.term.draw(func() {
+			room := p.term.width() - len(done) - barFrame - p.barWidth
+			if room < 0 { // a window may have been made narrow since
+				fmt.Fprintf(p.term.w, "\r\x1b[K%s", done[:min(len(done), p.term.width()-1)])
+				return
+			}
 			p.bar.Describe(done)
 			p.bar.Set64(min(finished, p.total))
-			fmt.Fprintf(p.term.w, " %s\x1b[K", say.within(p.term.width()-len(done)-barFrame-p.barWidth))
+			fmt.Fprintf(p.term.w, " %s\x1b[K", say.within(room))
 		})
 		return
 	}

@@ -3,6 +3,7 @@ package input
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -14,7 +15,7 @@ import (
 )
 
 // Of every bad line: the error and its hint. The word secret stands for prompt text and may not show.
-func TestBadLines(t *testing.T) {
+func TestI4_I5_I8_I9_I11_BadLines(t *testing.T) {
 	const user = `{"role":"user","content":"secret"}`
 	const asIs = "to send it as it is, put it into params; " + ownHint
 	batch := func(rest string) string { return `{"custom_id":"r-1",` + rest + `}` }
@@ -127,7 +128,7 @@ func TestBadLines(t *testing.T) {
 	}
 }
 
-func TestReadingGoesOnAfterABadLine(t *testing.T) {
+func TestI7_ReadingGoesOnAfterABadLine(t *testing.T) {
 	long := `{"prompt":"` + strings.Repeat("x", 2000) + `","model":"m"}`
 	fits := `{"prompt":"` + strings.Repeat("x", 1000-28) + `","model":"m"}`
 	text := "{\n" + long + "\r\n" + `{"prompt":"x","model":"m"}` + "\n" + long + "\n" + fits + "\r\n" + fits + " \n" + long
@@ -157,7 +158,7 @@ func TestReadingGoesOnAfterABadLine(t *testing.T) {
 }
 
 // What is no text in UTF-8 is named as what it is, and is no bad line that could be skipped.
-func TestNoTextFile(t *testing.T) {
+func TestI2_NoTextFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"\xff\xfe{\x00\n\x00{\x00":           "UTF-16",
 		"\xfe\xff\x00{\n":                    "UTF-16",
@@ -274,10 +275,12 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestMemoryIsFlat(t *testing.T) {
+var endlessLine = flag.Int64("endless", 256<<20, "bytes of a line that has no end")
+
+func TestI7_MemoryIsFlat(t *testing.T) {
 	for _, b := range []byte{'x', '\r', '\n', ' '} {
 		const most = 64 << 20
-		size := int64(2 << 30)
+		size := *endlessLine
 		if b == '\r' || b == '\n' {
 			size = 16 << 20
 		}
@@ -304,7 +307,7 @@ func TestMemoryIsFlat(t *testing.T) {
 }
 
 // A line of nothing but keys costs its memory once: the lines after it need none of it.
-func TestMemoryComesBack(t *testing.T) {
+func TestI7_MemoryComesBack(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`{"prompt":"x","model":"m","a":{"k":0`)
 	for i := 0; b.Len() < 15<<20; i++ {

@@ -108,7 +108,7 @@ func asParquet[T any](t testing.TB, rows []T, opts ...parquet.WriterOption) []by
 }
 
 // The same rows ask the same, whatever file they stand in, packed or not.
-func TestFormatsAgree(t *testing.T) {
+func TestI13_FormatsAgree(t *testing.T) {
 	text := rapid.OneOf(rapid.StringN(1, 12, -1), rapid.SampledFrom([]string{
 		"a\nb", `say "hi"`, "nul \x00 in it", "😀,;\t", " blank ends ", "12345678901234567890", "\u2028", "{{.x}}", "'", `\ud800`, "\r", "---",
 	}))
@@ -268,7 +268,7 @@ func TestDelimiters(t *testing.T) {
 }
 
 // What makes the rest of a file unreadable is no bad line, which could be skipped.
-func TestUnreadableFiles(t *testing.T) {
+func TestI13_UnreadableFiles(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for _, c := range []struct{ name, content, want string }{
 		{"p.csv", "prompt,prompt\n", "p.csv:1: two columns are named prompt"},
@@ -299,7 +299,7 @@ func TestUnreadableFiles(t *testing.T) {
 }
 
 // Wherever a packed file is cut, and whatever it holds, that is what is wrong with it.
-func TestCutPackedFiles(t *testing.T) {
+func TestI13_CutPackedFiles(t *testing.T) {
 	var lines, array, table bytes.Buffer
 	table.WriteString("prompt\n")
 	for i := range 3000 {

@@ -104,7 +104,7 @@ func wellMade(t *testing.T, p Prompt) {
 }
 
 // Values of a line reach the body, or the carried keys, byte for byte and in their order.
-func TestValuesStayAsWritten(t *testing.T) {
+func TestI5_I6_I10_ValuesStayAsWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "spelling"), 1))
 		text := rapid.StringN(1, 20, -1)

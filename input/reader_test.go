@@ -45,7 +45,7 @@ func fill(system string, fields ...string) Options {
 	return Options{Defaults: d}
 }
 
-func TestGoodLines(t *testing.T) {
+func TestI5_I6_I10_GoodLines(t *testing.T) {
 	type row struct {
 		name, line string
 		opt        Options
@@ -122,7 +122,7 @@ func TestGoodLines(t *testing.T) {
 	}
 }
 
-func TestCustomID(t *testing.T) {
+func TestI15_CustomID(t *testing.T) {
 	for _, id := range []string{``, `a`, `../../x`, `'; DROP TABLE jobs; --`, `=cmd`, `\u0000\u001b[2J`, `größe 😀 \ud83d\ude00`, strings.Repeat("x", 1<<20)} {
 		line := `{"custom_id":"` + id + `","prompt":"x","model":"m"}`
 		good, bad, _ := readAll(t, line, Options{})
@@ -137,7 +137,7 @@ func TestCustomID(t *testing.T) {
 	}
 }
 
-func TestLinesOfAFile(t *testing.T) {
+func TestI1_I2_I3_LinesOfAFile(t *testing.T) {
 	line := func(id string) string { return `{"custom_id":"` + id + `","prompt":"x","model":"m"}` }
 	for _, c := range []struct {
 		name, text string

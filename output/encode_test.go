@@ -72,7 +72,7 @@ func encoded(src *source, opt Options) (string, error) {
 	return out.String(), err
 }
 
-func TestJSONLRoundTrip(t *testing.T) {
+func TestO8_JSONLRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows, src := draw(t)
 		out, err := encoded(src, Options{})
@@ -109,7 +109,7 @@ func TestJSONLRoundTrip(t *testing.T) {
 	})
 }
 
-func TestCSVRoundTrip(t *testing.T) {
+func TestO7_CSVRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows, src := draw(t)
 		raw := rapid.Bool().Draw(t, "raw")
@@ -148,8 +148,8 @@ func TestCSVRoundTrip(t *testing.T) {
 	})
 }
 
-// O7: what a spreadsheet would run is made harmless; what is only a number, or only looks odd, stays.
-func TestFormula(t *testing.T) {
+// What a spreadsheet would run is made harmless; what is only a number, or only looks odd, stays.
+func TestO7_Formula(t *testing.T) {
 	for cell, want := range map[string]bool{
 		"": false, "text": false, "=1+1": true, "=": true, "+1+1": true, "-1-1": true, "@SUM(A1)": true, "＝1+1": true,
 		"\t=1": true, "\ttext": true, "\rtext": true, " =1": true, "\n=1": true, "\u00a0=1": true, "\ufeff=1": true, "\x00=1": true,
@@ -163,7 +163,7 @@ func TestFormula(t *testing.T) {
 }
 
 // A guard that costs a spreadsheet nothing must not touch JSONL, nor CSV when told not to.
-func TestGuardIsCSVOnly(t *testing.T) {
+func TestO7_GuardIsCSVOnly(t *testing.T) {
 	src := &source{rows: []store.Row{done(1, `"=1+1"`, `{"role":"assistant","content":"@x\u0000"}`)}}
 	for _, c := range []struct {
 		opt  Options
@@ -226,7 +226,7 @@ func (d *fullDisk) Write(p []byte) (int, error) {
 }
 
 // Records end in CRLF; line breaks inside a cell stay what they are.
-func TestLineEnds(t *testing.T) {
+func TestO7_LineEnds(t *testing.T) {
 	cols := newColumns([]string{"a", "b"})
 	cols.settle()
 	var out bytes.Buffer

@@ -373,8 +373,8 @@ func TestNoLedger(t *testing.T) {
 	}
 }
 
-// R1: twenty times the rows take the same memory.
-func TestFlatMemory(t *testing.T) {
+// Twenty times the rows take the same memory.
+func TestR1_FlatMemory(t *testing.T) {
 	row := done(1, `"q"`, `{"role":"assistant","content":"`+strings.Repeat(`a\n`, 100)+`"}`)
 	row.Carried = []byte(`{"label":"x"}`)
 	for _, shape := range []Shape{Flat, OpenAI, Chat} {
