@@ -286,6 +286,9 @@ func isJobFile(name string) bool {
 	if name == "-" {
 		return false
 	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return false // what is read of a pipe is gone
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return strings.HasSuffix(name, jobSuffix)

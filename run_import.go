@@ -147,8 +147,13 @@ func (d *drain) sayImport(c store.Changes, imp *importer) {
 	prompts := imp.prompts()
 	what := plural(int64(prompts), "prompt")
 	used := map[string]int{}
-	var carried []string
+	var carried, secrets []string
 	for _, s := range imp.stats {
+		for _, name := range s.Secrets {
+			if name = printable(name); !slices.Contains(secrets, name) {
+				secrets = append(secrets, name)
+			}
+		}
 		for _, f := range s.FillIns {
 			used[f.Name] += f.Prompts
 		}
@@ -187,6 +192,12 @@ func (d *drain) sayImport(c store.Changes, imp *importer) {
 	}
 	if len(carried) > 0 {
 		d.term.say("carried", event{"keys": carried}, "carried, not sent: %s", strings.Join(carried, ", "))
+	}
+	if len(secrets) > 0 {
+		d.term.warn("secret", event{"keys": secrets}, "%s in the input: a secret? It is kept in the job file, and sent or carried to the results", strings.Join(secrets, ", "))
+	}
+	for _, name := range imp.edited {
+		d.term.warn("edited", event{"file": name}, "%s changed while it was read: look at what was imported, or run the same command again to read it anew", printable(name))
 	}
 	for _, b := range imp.bad {
 		d.term.warn("skipped", event{"line": b}, "skipped: %s", printable(b.String()))

@@ -72,7 +72,8 @@ type importer struct {
 	stats    []input.Stats
 	bad      []badLine // the first of them
 	badCount int
-	twice    int // good lines but for a custom_id that is used before
+	twice    int      // good lines but for a custom_id that is used before
+	edited   []string // files that somebody wrote to meanwhile
 }
 
 // prompts is the number of good lines.
@@ -134,6 +135,7 @@ func (imp *importer) loadFile(ctx context.Context, name string, table *store.Imp
 		return err
 	}
 	defer src.Close()
+	same := unchanged(src)
 	sum := &summing{r: cancellable{ctx, src}, h: sha256.New()}
 	reader := input.NewReader(name, sum.placed(ctx, src), imp.reading)
 	defer reader.Close()
@@ -162,6 +164,9 @@ func (imp *importer) loadFile(ctx context.Context, name string, table *store.Imp
 	if _, err := io.Copy(io.Discard, sum); err != nil { // what was read in place was not summed
 		return readError(err)
 	}
+	if !same() {
+		imp.edited = append(imp.edited, name)
+	}
 	imp.stats = append(imp.stats, reader.Stats())
 	place, err := filepath.Abs(name)
 	if err != nil {
@@ -189,6 +194,19 @@ func (imp *importer) open(ctx context.Context, name string) (io.ReadCloser, erro
 		return nil, readError(err)
 	}
 	return f, nil
+}
+
+// unchanged gives what says whether a file is still as it is now.
+func unchanged(src io.Reader) func() bool {
+	f, ok := src.(*os.File)
+	if !ok {
+		return func() bool { return true }
+	}
+	before, err := f.Stat()
+	return func() bool {
+		after, again := f.Stat()
+		return err != nil || again != nil || !before.Mode().IsRegular() || before.Size() == after.Size() && before.ModTime().Equal(after.ModTime())
+	}
 }
 
 // lettingGo reads r until ctx ends, also while a read waits for somebody to type. Nothing ends such a read but the process, so the

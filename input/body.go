@@ -92,6 +92,7 @@ func (r *Reader) promptBody(prompt, messages *member) *LineError {
 		if bad := checkParam(l, m); bad != nil {
 			return bad
 		}
+		r.suspect(string(m.name))
 		b = append(b, ',')
 		b = append(b, m.raw...)
 		b = append(b, ':')

@@ -74,6 +74,7 @@ type Reader struct {
 	trimmed, turns      int // prompts that lost turns, and how many
 	carried             []string
 	moreCarried         bool
+	secrets             []string
 }
 
 // NewReader reads r, which errors and prompts call name. Parquet is read in place where r is an InPlace, too.

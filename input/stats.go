@@ -26,6 +26,8 @@ type Stats struct {
 	// most 50; MoreCarried says that there were others. The names are as their author wrote them.
 	Carried     []string
 	MoreCarried bool
+	// Secrets are the first names of keys, carried or sent, that look as if their values were to be told to nobody.
+	Secrets []string
 	// AllBatch is true when there are prompts, and every one is of the custom_id + body form.
 	AllBatch bool
 	// Trimmed is the number of conversations that lost turns, TrimmedTurns that of the turns.
@@ -44,7 +46,7 @@ type FillIn struct {
 func (r *Reader) Stats() Stats {
 	s := Stats{
 		Lines: r.at.number, NonBlank: r.prompts + r.bad, Prompts: r.prompts, Bad: r.bad,
-		Carried: slices.Clone(r.carried), MoreCarried: r.moreCarried,
+		Carried: slices.Clone(r.carried), MoreCarried: r.moreCarried, Secrets: slices.Clone(r.secrets),
 		AllBatch: r.prompts > 0 && r.batch == r.prompts,
 		Trimmed:  r.trimmed, TrimmedTurns: r.turns,
 		RowHint: r.rowHint,
@@ -90,6 +92,7 @@ func (r *Reader) known(name []byte) *known {
 	default:
 		k.near = near(k.name)
 	}
+	r.suspect(k.name)
 	if len(r.keys) < maxKnown {
 		r.keys[k.name] = k
 	}
