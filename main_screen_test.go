@@ -117,7 +117,7 @@ func TestT4_NobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listen.Close()
-	full := fillUp(t, say)
+	full := fillPipe(t, say)
 	cmd := exec.Command("batch", "run", "--simulate", "--model", "m", input)
 	cmd.Dir, cmd.Stderr = dir, say
 	if err := cmd.Start(); err != nil {
@@ -147,8 +147,8 @@ func TestT4_NobodyListens(t *testing.T) {
 	}
 }
 
-// fillUp writes to a pipe until it takes no more.
-func fillUp(t *testing.T, pipe *os.File) (n int) {
+// fillPipe writes to a pipe until it takes no more.
+func fillPipe(t *testing.T, pipe *os.File) (n int) {
 	t.Helper()
 	raw, err := pipe.SyscallConn()
 	if err != nil {
