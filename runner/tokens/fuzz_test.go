@@ -13,6 +13,7 @@ import (
 func FuzzMoney(f *testing.F) {
 	f.Add(int64(2_500_000), int64(10_000_000), int64(1_250_000), int64(100), int64(60), int64(20), int64(30))
 	f.Add(int64(mostForAToken), int64(mostForAToken), int64(0), int64(1)<<53, int64(1)<<53, int64(1)<<52, int64(1)<<53)
+	f.Add(int64(0), int64(1024), int64(0), int64(1)<<53, int64(0), int64(0), int64(0)) // 2^63 is one too many
 	f.Add(int64(1), int64(0), int64(math.MaxInt64), int64(0), int64(0), int64(0), int64(0))
 	f.Add(int64(3), int64(5), int64(7), int64(math.MaxInt64), int64(math.MaxInt64), int64(-1), int64(2))
 	f.Fuzz(func(t *testing.T, input, output, cached, prompt, completion, read, thought int64) {
