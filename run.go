@@ -260,6 +260,9 @@ func (cfg *runConfig) readNames(args []string) error {
 	if len(args) > 1 || args[0] == "-" {
 		return usage(errors.New("several inputs, or standard input, do not name a job file"), "name it: --db answers.batch.db")
 	}
+	if info, err := os.Stat(args[0]); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return usage(fmt.Errorf("%s is a pipe or a device, which does not name a job file", printable(args[0])), "name it: --db answers.batch.db")
+	}
 	cfg.db = jobFileOf(args[0], cfg.simulate)
 	return nil
 }

@@ -158,7 +158,7 @@ func (k *keeper) takeBack() {
 	if k.back == nil && k.gate.stopped() != nil {
 		k.back = k.judge.takeBack()
 	}
-	for i := range k.unsaved {
+	for i := k.aside.n; i < len(k.unsaved); i++ { // what is set aside stays as it stands there
 		o := &k.unsaved[i]
 		if _, found := k.back[o.Attempt]; found && o.Arrow == store.Fail {
 			o.Arrow, o.Last = store.Release, true

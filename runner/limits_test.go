@@ -348,6 +348,20 @@ func TestL11_TheFirstCalls(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a few go out nearly at once", func(t *testing.T) {
+		in(t, 10, always(done("x")), func(w *world) {
+			w.api.latency = 2 * time.Second
+			for _, workers := range []int{2, 16} {
+				w.run(Options{Concurrency: workers, Limit: workers})
+			}
+			if second := w.api.sentAt(1).Sub(w.api.sentAt(0)); second > spreadApart {
+				t.Errorf("the second of two calls waited %s", second)
+			}
+			if last := w.api.sentAt(9).Sub(w.api.sentAt(2)); last > 150*time.Millisecond {
+				t.Errorf("eight calls took %s to go out", last)
+			}
+		})
+	})
 	t.Run("a quick one is not waited for", func(t *testing.T) {
 		in(t, 200, always(done("x")), func(w *world) {
 			w.api.latency = 5 * time.Millisecond

@@ -24,6 +24,9 @@ type pause struct {
 // refused all at once. The first answer ends it: the API does take calls, and an API that is quick must not be waited for.
 const spreadOver = time.Second
 
+// spreadApart is the most that two of the first calls of a run are apart: a few at once are no burst, and a few prompts are not worth a second.
+const spreadApart = 20 * time.Millisecond
+
 // next is when a call may go out that has to keep its distance to the one before.
 func (p *pause) next() time.Time {
 	if p.left > 0 {
@@ -36,7 +39,11 @@ func (p *pause) next() time.Time {
 func (p *pause) take(now time.Time) {
 	if p.left > 0 {
 		p.left--
-		p.after = now.Add(spreadOver / time.Duration(max(p.spread, 1)))
+		apart := spreadOver / time.Duration(max(p.spread, 1))
+		if p.until.IsZero() { // nothing was refused yet
+			apart = min(apart, spreadApart)
+		}
+		p.after = now.Add(apart)
 	}
 }
 

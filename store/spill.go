@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -36,6 +37,9 @@ type place struct {
 	room bool     // is kept for more
 }
 
+// headForm is what the first line begins with.
+const headForm = "batch outcomes 1 "
+
 // spillSuffix makes the name of the file beside the job file.
 const spillSuffix = ".unsaved"
 
@@ -54,7 +58,7 @@ func newSpill(path string, salt []byte) spill {
 	}
 	own, name := sha256.Sum256(append([]byte("aside "), salt...)), sha256.Sum256([]byte(path))
 	return spill{
-		head: "batch outcomes 1 " + hex.EncodeToString(own[:16]) + "\n",
+		head: headForm + hex.EncodeToString(own[:16]) + "\n",
 		places: [2]place{
 			{path: path + spillSuffix},
 			{path: filepath.Join(os.TempDir(), "batch-"+hex.EncodeToString(name[:16])+spillSuffix)},
@@ -235,6 +239,8 @@ func (s *Store) takeUpFrom(ctx context.Context, path string, shared bool) error 
 	next, _ := r.Peek(1)
 	none := len(next) == 0 || next[0] == 0
 	switch {
+	case !shared && !strings.HasPrefix(head, headForm) && strings.Trim(head, "\x00") != "": // zeros are of a power cut
+		return &SpillError{path, "stands in the way: it is none of batch"}
 	case none && shared && head != s.spill.head:
 		return nil
 	case none: // its room was kept, and never used

@@ -172,6 +172,24 @@ func TestS2_SetAsideOfAnother(t *testing.T) {
 	}
 }
 
+// TestS2_SetAsideInTheWay: a file that batch has not written is not taken away.
+func TestS2_SetAsideInTheWay(t *testing.T) {
+	for _, text := range []string{"my only note", "my only note\n", "a\nb\n"} {
+		s := open(t)
+		path := s.Path() + spillSuffix
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var foreign *SpillError
+		if _, err := s.Recover(ctx); !errors.As(err, &foreign) {
+			t.Errorf("%q: %v", text, err)
+		}
+		if got, err := os.ReadFile(path); string(got) != text {
+			t.Errorf("%q became %q: %v", text, got, err)
+		}
+	}
+}
+
 // TestS2_Reserve: its room is there while a run is on, costs nothing to use, and goes with it; and what a run that died left is no answer.
 func TestS2_Reserve(t *testing.T) {
 	s := open(t)
