@@ -219,7 +219,7 @@ func TestBudget(t *testing.T) {
 		}
 		tries, counts, took := drain(Budget{})
 		with, withCounts, withTook := drain(dollars(1_000_000))
-		if !maps.Equal(tries, with) || counts != withCounts || took != withTook {
+		if !maps.Equal(tries, with) || counts != withCounts || (took-withTook).Abs() > 5*spreadApart { // who comes first at the start is open
 			t.Errorf("%v %+v in %s; without a budget %v %+v in %s", with, withCounts, withTook, tries, counts, took)
 		}
 	})
