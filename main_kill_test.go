@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,14 +65,6 @@ func TestKill(t *testing.T) {
 	if sum.kills >= 200 && !t.Failed() {
 		sum.checkPhases(t)
 	}
-}
-
-func buildBatch(t *testing.T) string {
-	binary := filepath.Join(t.TempDir(), "batch")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build batch: %v\n%s", err, out)
-	}
-	return binary
 }
 
 // victim is a job file whose runs are killed.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +52,38 @@ func TestM1_EightRunsAtOnce(t *testing.T) {
 	}
 	if codes[exitOK] < *rounds || codes[exitBusy] == 0 {
 		t.Errorf("exit codes: %v", codes)
+	}
+}
+
+// Who comes second is told at once, while the first waits for its answers, by which process the job file is held.
+func TestM1_SecondLeavesAtOnce(t *testing.T) {
+	t.Parallel()
+	v := newVictimOf(t, buildBatch(t), 1, newFaultyWire(t, 1, "hang=100%", false))
+	v.child++
+	asked := v.wire.set(v.child, 1, false)
+	first := v.batch(v.runArgs(0)...)
+	defer first.killAfter(0)
+	if !first.await(asked) || v.wire.count() == 0 {
+		t.Fatalf("the first run called nobody\n%s", &first.said)
+	}
+	v.child++
+	before := time.Now()
+	second := v.batch(v.runArgs(0)...)
+	if !second.await(nil) || second.cmd.ProcessState.ExitCode() != exitBusy {
+		t.Fatalf("%v\n%s", second.cmd.ProcessState, &second.said)
+	}
+	took := time.Since(before)
+	if took > 5*time.Second { // a second is what it may take on a machine that does nothing else
+		t.Errorf("the second run left after %s", took)
+	}
+	t.Logf("the second run left after %s", took)
+	if holder := fmt.Sprintf("(process %d since ", first.cmd.Process.Pid); !strings.Contains(second.said.String(), holder) {
+		t.Errorf("no %q in what it said: %s", holder, &second.said)
+	}
+	for _, c := range v.wire.sorted() {
+		if c.child == v.child {
+			t.Errorf("it asked %q", c.prompt)
+		}
 	}
 }
 

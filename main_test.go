@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,8 +24,41 @@ import (
 var update = flag.Bool("update", false, "write what the commands say into the goldens of the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"batch": main})
+	testscript.Main(suite{m}, map[string]func(){"batch": main})
 }
+
+// suite is all tests of the package, and the program that some of them start.
+type suite struct{ *testing.M }
+
+var programDir string
+
+func (s suite) Run() int {
+	var err error
+	if programDir, err = os.MkdirTemp("", "batch-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(programDir)
+	return s.M.Run()
+}
+
+// buildBatch returns the program, a file of its own that may be killed and preloaded; it is built once.
+func buildBatch(t testing.TB) string {
+	t.Helper()
+	binary, err := builtOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
+
+var builtOnce = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(programDir, "batch")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build batch: %w\n%s", err, out)
+	}
+	return binary, nil
+})
 
 // TestScripts runs the stories of testdata/script. A story calls batch by "exits CODE batch ...", which knows the code and keeps
 // what was said; when it ends, what must hold after every story is checked.
