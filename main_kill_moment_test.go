@@ -28,6 +28,7 @@ const (
 	answered = "answered" // a call has its answer: it is being saved
 	writing  = "writing"  // an output file is in the making
 	written  = "written"  // the results stand in their place
+	logged   = "logged"   // the write-ahead log has something in it
 	moved    = "moved"    // the job file itself has changed: what stands in its log is being moved there
 )
 
@@ -169,6 +170,7 @@ func (v *victim) watch(m moment) (happened <-chan struct{}, stop func()) {
 		locked:  func() string { return identify(v.jobFile() + ".lock") },
 		writing: func() string { return fmt.Sprint(v.temporary()) },
 		written: func() string { return identify(v.results()) },
+		logged:  func() string { return v.logSize() },
 		moved:   func() string { return identify(v.jobFile()) },
 	}[m.first]
 	before := look()
@@ -203,6 +205,15 @@ func identify(path string) string {
 		return ""
 	}
 	return fmt.Sprint(info.Sys().(*syscall.Stat_t).Ino, info.ModTime().UnixNano(), info.Size())
+}
+
+// logSize is that of the write-ahead log; "" where there is nothing in it.
+func (v *victim) logSize() string {
+	info, err := os.Stat(v.jobFile() + "-wal")
+	if err != nil || info.Size() == 0 {
+		return ""
+	}
+	return fmt.Sprint(info.Size())
 }
 
 // temporary lists the files in the making.
