@@ -35,6 +35,19 @@ func TestRateLimit(t *testing.T) {
 			}
 		})
 	})
+	t.Run("L2_a lone refusal is waited out in full", func(t *testing.T) {
+		in(t, 3, func(n int, _ string) chat.Result {
+			if n == 1 {
+				return limited(30 * time.Second)
+			}
+			return done("x")
+		}, func(w *world) {
+			w.run(Options{Concurrency: 1})
+			if gap := w.api.sentAt(1).Sub(w.api.sentAt(0)); gap < 31*time.Second || gap > 32*time.Second {
+				t.Errorf("the next call went out after %s", gap)
+			}
+		})
+	})
 	t.Run("nothing but rate limit errors stops the run", func(t *testing.T) {
 		in(t, 10, always(refused(chat.NotProcessed, chat.RateLimited, 429, "")), func(w *world) {
 			begun := time.Now()

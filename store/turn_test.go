@@ -147,6 +147,27 @@ func TestFence(t *testing.T) {
 	}
 }
 
+// An attempt moves its own job alone, though it is on record and still open: nobody else's comes to be called answered, failed or free.
+func TestFenceOfAnotherJob(t *testing.T) {
+	s := open(t)
+	mustImport(t, s, "a", "b")
+	mustBegin(t, s)
+	turned := mustTurn(t, s, 2)
+	a, b := turned.Claims[0], turned.Claims[1]
+	for _, arrow := range []Arrow{Complete, Fail, Retry, Release, HandBack, TakeBack} {
+		mixed := answer(a, string(a.Body))
+		mixed.Attempt, mixed.Arrow = b.Attempt, arrow
+		_, err := s.Turn(ctx, []Outcome{mixed}, nil, Want{})
+		var fence *FenceError
+		if !errors.As(err, &fence) || fence.Job != a.Job {
+			t.Errorf("arrow %d: %v", arrow, err)
+		}
+	}
+	if diff := cmp.Diff([]string{"1 a running", "2 b running"}, rows(t, s)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestRefusedClaimKeepsTheOutcomes(t *testing.T) {
 	s := open(t)
 	mustImport(t, s, "a", "b")

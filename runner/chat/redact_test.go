@@ -35,6 +35,24 @@ func TestX5_KeyIsRedacted(t *testing.T) {
 	}
 }
 
+// Base64 has two alphabets, and three forms of a text by where in it the text begins.
+func TestX5_KeyInBase64(t *testing.T) {
+	const key = "ask_~~~???>>>~~~???>>>"
+	r := newRedactor(key)
+	for name, encoding := range map[string]*base64.Encoding{"standard": base64.RawStdEncoding, "of URLs": base64.RawURLEncoding} {
+		for _, before := range []string{"", "a", "ab"} {
+			text := encoding.EncodeToString([]byte(before + key))
+			middle := text[8 : len(text)-4]
+			if !strings.ContainsAny(middle, "+/-_") {
+				t.Fatalf("%s does not tell the alphabets apart", middle)
+			}
+			if kept := string(r.bytes([]byte("key=" + text + "."))); strings.Contains(kept, middle) {
+				t.Errorf("%s, behind %q: kept %s", name, before, kept)
+			}
+		}
+	}
+}
+
 func forbidden(kept, form string) bool {
 	return strings.Contains(kept, testKey) || strings.Contains(kept, form) || strings.Contains(kept, "9f8e7d6c") ||
 		strings.Contains(kept, base64Inner(testKey, 1)) || strings.Contains(kept, base64Inner(testKey, 2))
