@@ -112,7 +112,7 @@ func (v *victim) batch(args ...string) *child {
 func (v *victim) command(args ...string) *child {
 	c := &child{cmd: exec.Command(v.binary, args...), ended: make(chan struct{})}
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = v.dir, &c.said, &c.said
-	c.cmd.Env = append(os.Environ(), "ASSISTERS_API_KEY="+killKey, "ASSISTERS_BASE_URL=")
+	c.cmd.Env = append(append(os.Environ(), "ASSISTERS_API_KEY="+killKey, "ASSISTERS_BASE_URL="), v.env...)
 	return c
 }
 

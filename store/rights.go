@@ -46,11 +46,8 @@ func (s *Store) fullDisk() string {
 	if err := syscall.Statfs(filepath.Dir(s.path), &disk); err != nil || int64(disk.Bavail)*int64(disk.Bsize) < some {
 		return "the disk"
 	}
-	for _, name := range []string{"SQLITE_TMPDIR", "TMPDIR"} {
-		dir := os.Getenv(name)
-		if err := syscall.Statfs(dir, &disk); dir != "" && err == nil && int64(disk.Bavail)*int64(disk.Bsize) < some {
-			return "the disk of temporary files, " + dir + " (" + name + "),"
-		}
+	if dir := os.TempDir(); syscall.Statfs(dir, &disk) == nil && int64(disk.Bavail)*int64(disk.Bsize) < some {
+		return "the disk of temporary files, " + dir + " (TMPDIR),"
 	}
 	return "the disk"
 }
