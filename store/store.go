@@ -195,7 +195,7 @@ func (s *Store) open(ctx context.Context, create bool) error {
 		}
 	}
 	for _, pragma := range []string{"journal_mode=WAL", "wal_autocheckpoint=4000", "journal_size_limit=" + strconv.Itoa(largestLog)} {
-		if _, err := s.conn.ExecContext(ctx, "PRAGMA "+pragma); err != nil {
+		if err := set(ctx, s.conn, pragma); err != nil {
 			return err
 		}
 	}
@@ -268,6 +268,19 @@ func (s *Store) migrateFirst(ctx context.Context) error {
 	}
 	defer conn.Close()
 	return migrate(ctx, conn)
+}
+
+// set runs a PRAGMA to its end. That of the journal mode gives its row first and commits afterwards: the driver's Exec would take the row for
+// success, and SQLite would call the mode "wal" in a file that is not.
+func set(ctx context.Context, conn *sql.Conn, pragma string) error {
+	rows, err := conn.QueryContext(ctx, "PRAGMA "+pragma)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+	}
+	return rows.Err()
 }
 
 // assertDurable refuses to go on when the settings of the DSN did not take: durability must not be a matter of luck.
