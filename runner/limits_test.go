@@ -94,6 +94,37 @@ func TestL1_RefusalsWithoutAWait(t *testing.T) {
 	})
 }
 
+// TestL2_TheLongestWaitHolds: the refusals of calls that were out together come in any order, and a short wait must not end a longer one.
+func TestL2_TheLongestWaitHolds(t *testing.T) {
+	const long = 20 * time.Second
+	var ends time.Time // of the long wait
+	in(t, 2, func(n int, prompt string) chat.Result {
+		if n > 3 {
+			return done("x")
+		}
+		res := refused(chat.NotProcessed, chat.RateLimited, 429, "rate_limit_exceeded")
+		res.Wait = chat.Wait{Known: true, Until: time.Now()}
+		if prompt == "p0" { // refused while a call is out that went out after the first refusal
+			ends = time.Now().Add(long)
+			res.Wait.Until = ends
+		}
+		return res
+	}, func(w *world) {
+		w.api.latency, w.api.slow = 4*time.Second, map[string]time.Duration{"p0": 6 * time.Second}
+		if sum := w.run(Options{Concurrency: 2}); sum.Done != 2 || len(w.api.calls) != 5 {
+			t.Fatalf("%+v after %d calls", sum, len(w.api.calls))
+		}
+		if third := w.api.sentAt(2); !third.Before(ends.Add(-long)) {
+			t.Fatal("no call was out when the long wait was asked for")
+		}
+		for i := range w.api.calls[3:] {
+			if early := ends.Sub(w.api.sentAt(3 + i)); early > 0 {
+				t.Errorf("a call went out %s before the end of a wait of %s", early, long)
+			}
+		}
+	})
+}
+
 func TestL3_AWaitOfWeeks(t *testing.T) {
 	weeks := 14 * 24 * time.Hour
 	var until time.Time

@@ -61,13 +61,14 @@ func (p *pause) begin(now, started time.Time, wait chat.Wait, random float64) (u
 	}
 	p.episodes++
 	p.began = now
-	p.until = now.Add(backoff(p.episodes, random))
+	end := now.Add(backoff(p.episodes, random))
 	if wait.Known {
-		p.until = wait.Until
+		end = wait.Until
 		if p.episodes > 1 { // it said so before, and was wrong: a wait of nothing must not become a storm
-			p.until = latest(wait.Until, now.Add(backoff(p.episodes-1, random)))
+			end = latest(end, now.Add(backoff(p.episodes-1, random)))
 		}
 	}
+	p.until = latest(p.until, end) // a call of an episode before may have been asked for more since this one went out
 	p.left = p.spread
 	return p.until, p.episodes, p.tooLong(now)
 }
