@@ -206,6 +206,11 @@ func FuzzRetryAfter(f *testing.F) {
 				t.Fatalf("%s: %q: %+v", name, value, w)
 			}
 		}
+		// A plain number of seconds is waited out, whatever the clocks say.
+		w := readWait(http.Header{"Retry-After": {value}, "Date": {date}}, true, Limits{}, noon)
+		if n, number := positiveNumber(value); number && n < 1e9 && (!w.Known || w.Until.Before(noon.Add(time.Duration(n*1e9)))) {
+			t.Fatalf("%q: %+v is shorter than asked for", value, w)
+		}
 	})
 }
 
