@@ -6,8 +6,10 @@ import (
 	"flag"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 var memoryPrompts = flag.Int("memory-prompts", 60_000, "TestR1_FlatProcess holds a run of so many prompts against one of an eighth")
@@ -36,4 +38,20 @@ func peak(t *testing.T, prompts int) int64 {
 		t.Fatalf("exit %d\n%s", code, said)
 	}
 	return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+}
+
+// A device that gives zeros without an end is no text: it is refused at once, and not read on.
+func TestI14_R1_Endless(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t, t.TempDir(), 1, 0)
+	cmd := exec.Command(p.binary, "run", "--simulate", "--model", "m", "--db", "z"+simulatedSuffix, "/dev/zero")
+	late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	code, said := p.command(nil, cmd)
+	if code != exitUsage || !strings.Contains(said, "batch: error: /dev/zero: the file is binary data, not UTF-8 text\n") {
+		t.Errorf("exit %d\n%s", code, said)
+	}
+	if held := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss >> 10; held > 200 {
+		t.Errorf("it held %d MiB", held)
+	}
 }

@@ -203,8 +203,12 @@ func noText(head []byte) (what, hint string) {
 		}
 	}
 	// UTF-16 without a mark: text of mostly ASCII has a NUL in every other byte.
-	if even, odd := nuls(head); len(head) >= 16 && max(even, odd) > len(head)*3/8 && min(even, odd) == 0 {
+	even, odd := nuls(head)
+	if len(head) >= 16 && max(even, odd) > len(head)*3/8 && min(even, odd) == 0 {
 		return "UTF-16", convert
+	}
+	if len(head) >= 16 && even+odd == len(head) { // /dev/zero, too, whose first line would have no end
+		return "binary data", "name a file of prompts"
 	}
 	return "", ""
 }
