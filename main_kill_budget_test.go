@@ -193,7 +193,7 @@ func (s *spender) ended(c *child) (reached bool) {
 	}
 	told := spent{said.Cost + said.Estimated + said.Possibly, said.Total + said.Counted + said.Wasted}
 	if !s.within(told) {
-		s.t.Errorf("status tells of %s spent (%s of it possibly), of %s", told, said.Possibly.Dollars(), s.budget)
+		s.t.Errorf("status tells of $%s and %d tokens spent ($%s of it possibly), of $%s and %d tokens", told.cost, told.tokens, said.Possibly, s.budget.cost, s.budget.tokens)
 	}
 	if all := s.atMost(); told.cost < all.cost {
 		s.t.Errorf("status tells of %s spent, and up to %s may have been charged", told, all)

@@ -188,7 +188,7 @@ func (d *drain) enough(ctx context.Context) (flagValue, error) {
 	for _, left := range d.backlog {
 		price := d.money.prices.Of(d.endpointName(), left.Model)
 		margin := d.money.margins.Of(d.endpointName(), left.Model)
-		prompt := margin.Worst(left.Tokens) + (margin.Surplus+1)*left.Jobs
+		prompt := margin.Together(left.Tokens, left.Jobs) + left.Jobs // each as it is reserved
 		completion := left.Most
 		if price != nil {
 			completion += (left.Jobs - left.Bounded) * price.Largest

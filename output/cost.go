@@ -130,6 +130,5 @@ func WorstTokens(b store.Bill, price *tokens.Price, margin tokens.Margin) (promp
 		largest = price.Largest
 	}
 	known = b.Boundless == 0 && (b.Unbounded == 0 || largest > 0)
-	prompt = plus(margin.Worst(b.Usage.Prompt), (margin.Surplus+1)*(b.Attempts-1)) // each rounded up, and with its surplus
-	return prompt, plus(b.Usage.Completion, b.Unbounded*largest), known
+	return margin.Together(b.Usage.Prompt, b.Attempts), plus(b.Usage.Completion, b.Unbounded*largest), known
 }

@@ -94,7 +94,7 @@ type reservation struct {
 
 func (l *ledger) most(c *store.Claim, price *tokens.Price) reservation {
 	margin := l.margins.of(c.Model)
-	prompt, answer := margin.now().Worst(c.Tokens), c.MaxTokens
+	prompt, answer := margin.now().Reserve(c.Tokens), c.MaxTokens
 	if answer == 0 && price != nil {
 		answer = price.Largest
 	}

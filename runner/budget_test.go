@@ -39,7 +39,7 @@ func TestBudget(t *testing.T) {
 			if sum.Stop == nil || sum.Stop.Cause != BudgetReached || sum.Failed != 0 {
 				t.Fatalf("%+v", sum)
 			}
-			if want := "$75.00 of $100.00 spent, and the next call can cost $31.00"; sum.Done != 5 || sum.Stop.Message != want {
+			if want := "$75.00 of $100.00 spent, and the next call can cost $32.00"; sum.Done != 5 || sum.Stop.Message != want {
 				t.Errorf("%d done; %s", sum.Done, sum.Stop.Message)
 			}
 			if c := w.counts(); c.Pending != 5 || len(w.api.calls) != 5 {
@@ -63,7 +63,7 @@ func TestBudget(t *testing.T) {
 	t.Run("of tokens", func(t *testing.T) {
 		in(t, 10, always(done("x")), func(w *world) {
 			sum := w.run(Options{Budget: Budget{MaxTokens: 100, Tokens: 20, PossiblyTokens: 5, Margins: exact}})
-			if sum.Stop == nil || sum.Stop.Message != "80 of 100 tokens spent, 5 of that possibly, and the next call can use 31" || sum.Done != 4 {
+			if sum.Stop == nil || sum.Stop.Message != "80 of 100 tokens spent, 5 of that possibly, and the next call can use 32" || sum.Done != 4 {
 				t.Errorf("%d done; %+v", sum.Done, sum.Stop)
 			}
 		})

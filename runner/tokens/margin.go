@@ -24,6 +24,22 @@ func (m Margin) Worst(estimated int64) int64 {
 	return plus(portion(estimated, m.Factor, perMille), m.Surplus)
 }
 
+// Together is the most tokens that n prompts may have that were estimated so together. It knows none of them, and so takes each as rounded up.
+func (m Margin) Together(estimated, n int64) int64 {
+	return plus(m.Worst(estimated), plus(m.Surplus, m.rounding())*(n-1))
+}
+
+// Reserve is what to set aside for one prompt, so that it is enough for all of them together.
+func (m Margin) Reserve(estimated int64) int64 { return plus(m.Worst(estimated), m.rounding()) }
+
+// rounding is the most that Worst may add to be a whole number.
+func (m Margin) rounding() int64 {
+	if m.Factor%perMille == 0 {
+		return 0
+	}
+	return 1
+}
+
 // Missing is how much surplus a prompt needs beyond the margin, so that another that is longer by the factor is covered as well: it is
 // rounded the other way than Worst.
 func (m Margin) Missing(estimated, reported int64) int64 {

@@ -25,6 +25,23 @@ func TestMarginWorst(t *testing.T) {
 	}
 }
 
+// TestMarginTogether: what is set aside for each prompt is enough for what is told of all, and that for each as it may be.
+func TestMarginTogether(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 1000 {
+		m := Margin{[]int64{1000, LeastFactor, LeastFactor + r.Int64N(1000)}[r.IntN(3)], r.Int64N(2) * r.Int64N(100)}
+		n := 1 + r.Int64N(30)
+		var estimated, worst, reserved int64
+		for range n {
+			e := r.Int64N(200)
+			estimated, worst, reserved = estimated+e, worst+m.Worst(e), reserved+m.Reserve(e)
+		}
+		if told := m.Together(estimated, n); told < worst || told > reserved {
+			t.Fatalf("%d prompts of %d at %+v: %d are told together, %d one by one, and %d were set aside", n, estimated, m, told, worst, reserved)
+		}
+	}
+}
+
 func TestMarginIsLearnt(t *testing.T) {
 	for name, c := range map[string]struct {
 		answers []told
