@@ -152,7 +152,7 @@ func (a *simAPI) ask(process int, h http.Header) {
 	if ms, merr := time.ParseDuration(h.Get("Retry-After-Ms") + "ms"); merr == nil {
 		wait, err = ms, nil
 	}
-	if err != nil || len(h["Retry-After"])+len(h["Retry-After-Ms"]) > 1 {
+	if err != nil || len(h["Retry-After"])+len(h["Retry-After-Ms"]) > 1 || wait >= 1e9*time.Second { // that many seconds are a point in time
 		return
 	}
 	a.mu.Lock()

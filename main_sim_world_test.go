@@ -275,7 +275,8 @@ func (s *simulation) kill(p *simProcess) {
 	s.deaths++
 }
 
-// snapshot is every file of the job, by name. Those that batch only replaces are not copied: they have to stay the very same.
+// snapshot is every file of the job, by name. Those that batch only replaces are not copied: they have to stay the very same, and are kept
+// by another link.
 func (s *simulation) snapshot() map[string][]byte {
 	left := map[string][]byte{}
 	for _, name := range s.names() {
@@ -286,10 +287,17 @@ func (s *simulation) snapshot() map[string][]byte {
 				s.t.Fatal(err)
 			}
 			left[name] = append([]byte{}, text...)
+		} else if !strings.HasSuffix(name, "-shm") {
+			if err := os.Link(s.path(name), s.beside(name)); err != nil {
+				s.t.Fatal(err)
+			}
 		}
 	}
 	return left
 }
+
+// beside is where a file is kept while a ghost walks: on the same file system, and not in the folder that is looked at.
+func (s *simulation) beside(name string) string { return s.dir + "." + name }
 
 func (s *simulation) restore(left map[string][]byte) {
 	for _, name := range s.names() {
@@ -303,13 +311,21 @@ func (s *simulation) restore(left map[string][]byte) {
 		var err error
 		if text != nil {
 			err = os.WriteFile(s.path(name), text, 0o600)
-		} else if _, serr := os.Stat(s.path(name)); serr != nil && !strings.HasSuffix(name, "-shm") {
-			err = fmt.Errorf("a dead process took %s away", name)
+		} else if !strings.HasSuffix(name, "-shm") {
+			err = s.restoreLink(name)
 		}
 		if err != nil {
 			s.t.Fatal(err)
 		}
 	}
+}
+
+// restoreLink gives a file back to its folder. To rename one link to another of the same file would leave both.
+func (s *simulation) restoreLink(name string) error {
+	if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(s.beside(name), s.path(name))
 }
 
 func (s *simulation) names() (all []string) {
