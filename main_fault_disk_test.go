@@ -56,11 +56,12 @@ func TestS2_DiskFull(t *testing.T) {
 	t.Parallel()
 	dir := small(t, 8<<10)
 	p := newPatient(t, dir, 400, time.Millisecond)
-	p.onCall = func(n int64) { // somebody else takes what is left
+	fill := func(n int64) { // somebody else takes what is left
 		if n == 60 {
 			fillUp(t, p.path("filler"))
 		}
 	}
+	p.onCall.Store(&fill)
 	p.flags = []string{"-c", "8", "--grace", "3s"}
 	temp := p.path("temp")
 	if err := os.Mkdir(temp, 0o700); err != nil {

@@ -27,7 +27,7 @@ type patient struct {
 	practice *sim.Server
 	http     *httptest.Server
 	flags    []string
-	onCall   func(n int64) // when the n-th comes in, from 1
+	onCall   atomic.Pointer[func(n int64)] // when the n-th comes in, from 1
 	calls    atomic.Int64
 	said     bytes.Buffer
 }
@@ -51,8 +51,9 @@ func newPatient(t testing.TB, dir string, prompts int, latency time.Duration) *p
 		t.Fatal(err)
 	}
 	p.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if n := p.calls.Add(1); p.onCall != nil {
-			p.onCall(n)
+		n := p.calls.Add(1)
+		if do := p.onCall.Load(); do != nil {
+			(*do)(n)
 		}
 		p.practice.ServeHTTP(w, r)
 	}))

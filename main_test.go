@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +41,12 @@ func (s suite) Run() int {
 		return 1
 	}
 	defer os.RemoveAll(programDir)
+	// Under nohup, or in the background of a shell, they are ignored; by catching them here they are not for the processes that the tests start.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 	return s.M.Run()
 }
 
