@@ -3,7 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"flag"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -37,7 +40,40 @@ func peak(t *testing.T, prompts int) int64 {
 	if code, said := p.command(nil, cmd); code != exitOK {
 		t.Fatalf("exit %d\n%s", code, said)
 	}
-	return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	return held(cmd)
+}
+
+// held is the most memory that a command has held.
+func held(cmd *exec.Cmd) int64 { return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10 }
+
+// One processor, and no more than 256 MiB, which is enough for prompts that are longer than most.
+func TestR4_SmallMachine(t *testing.T) {
+	t.Parallel()
+	const most = 256 << 20
+	p := newPatient(t, t.TempDir(), 5000, 0)
+	p.lengthen(2000)
+	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -d %d; exec "$@"`, most>>10), "sh",
+		p.binary, "run", "in.jsonl", "--db", filepath.Base(p.jobFile()), "--base-url", p.http.URL+"/v1", "--quiet")
+	if code, said := p.command([]string{"GOMAXPROCS=1"}, cmd); code != exitOK {
+		t.Errorf("exit %d\n%s", code, said)
+	}
+	if n := held(cmd); n > most {
+		t.Errorf("it held %d MiB", n>>20)
+	}
+	p.cure(false)
+}
+
+// lengthen makes every prompt so many bytes longer.
+func (p *patient) lengthen(by int) {
+	p.t.Helper()
+	text, err := os.ReadFile(p.path("in.jsonl"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	more := strings.Repeat(" And more.", by/10)
+	if err := os.WriteFile(p.path("in.jsonl"), bytes.ReplaceAll(text, []byte(`.", "model"`), []byte("."+more+`", "model"`)), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // A device that gives zeros without an end is no text: it is refused at once, and not read on.
@@ -51,7 +87,7 @@ func TestI14_R1_Endless(t *testing.T) {
 	if code != exitUsage || !strings.Contains(said, "batch: error: /dev/zero: the file is binary data, not UTF-8 text\n") {
 		t.Errorf("exit %d\n%s", code, said)
 	}
-	if held := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss >> 10; held > 200 {
-		t.Errorf("it held %d MiB", held)
+	if n := held(cmd); n > 200<<20 {
+		t.Errorf("it held %d MiB", n>>20)
 	}
 }
