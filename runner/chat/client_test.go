@@ -168,15 +168,15 @@ func TestConnectionsAreReused(t *testing.T) {
 	defer server.Close()
 	const workers = 32
 	client := connect(t, server.URL, func(o *Options) { o.MaxConns = workers })
-	drain(t, workers, 10, func() Result { return do(client, request) })
+	drain(t, workers, 10, Done, func() Result { return do(client, request) })
 	// A worker whose predecessor's connection is not yet back in the pool opens another one now and then.
 	if n := opened.Load(); n > 2*workers {
 		t.Errorf("%d calls by %d workers opened %d connections", 10*workers, workers, n)
 	}
 }
 
-// drain has every worker make some calls, which must all be Done.
-func drain(t testing.TB, workers, calls int, call func() Result) {
+// drain has every worker make some calls, which must all come to what is wanted.
+func drain(t testing.TB, workers, calls int, want Class, call func() Result) {
 	done := make(chan Result)
 	for range workers {
 		go func() {
@@ -186,7 +186,7 @@ func drain(t testing.TB, workers, calls int, call func() Result) {
 		}()
 	}
 	for range workers * calls {
-		if r := <-done; r.Class != Done {
+		if r := <-done; r.Class != want {
 			t.Errorf("result %+v", r)
 		}
 	}

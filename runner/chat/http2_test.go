@@ -187,7 +187,7 @@ func TestN14_MaxStreams(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
 	client := connect(t, server.URL, soon, func(o *Options) { o.TLSConfig = &tls.Config{RootCAs: roots} })
-	drain(t, workers, calls, func() Result {
+	drain(t, workers, calls, Done, func() Result {
 		for {
 			if r := do(client, request); r.Class != NotProcessed {
 				return r

@@ -402,7 +402,7 @@ func TestStreamsReuseConnections(t *testing.T) {
 		remotes[r.RemoteAddr] = true
 		answer(200, helloStream, "Content-Type", "text/event-stream")(w, r)
 	})
-	drain(t, 1, 20, func() Result { return do(client, streamRequest) })
+	drain(t, 1, 20, Done, func() Result { return do(client, streamRequest) })
 	if len(remotes) != 1 {
 		t.Errorf("20 streams one after another used %d connections", len(remotes))
 	}

@@ -53,7 +53,7 @@ func TestHTTP1AndHTTP2(t *testing.T) {
 				t.Errorf("HTTP/2 %v: %+v over HTTP/%d", h2, r, major.Load())
 			}
 		}
-		drain(t, 8, 20, func() Result { return do(client, request) })
+		drain(t, 8, 20, Done, func() Result { return do(client, request) })
 	}
 }
 
