@@ -104,18 +104,22 @@ type world struct {
 // in runs a story in a bubble. Whatever it does, afterwards the job file must hold together.
 func in(t *testing.T, jobs int, answer func(int, string) chat.Result, story func(w *world)) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "prompts.batch.db")
-	synctest.Test(t, func(t *testing.T) {
-		st, err := store.Open(t.Context(), path, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := &world{t: t, store: st, api: &api{latency: time.Second, answer: answer}}
-		defer func() { w.store.Close() }()
-		w.load(jobs)
-		story(w)
-		w.check()
-	})
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) { tell(t, dir, jobs, answer, story) })
+}
+
+// tell is in without the bubble: its time is the real one.
+func tell(t *testing.T, dir string, jobs int, answer func(int, string) chat.Result, story func(w *world)) {
+	t.Helper()
+	st, err := store.Open(t.Context(), filepath.Join(dir, "prompts.batch.db"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, store: st, api: &api{latency: time.Second, answer: answer}}
+	defer func() { w.store.Close() }()
+	w.load(jobs)
+	story(w)
+	w.check()
 }
 
 // load puts as many jobs into the job file, all alike.
