@@ -29,7 +29,7 @@ func TestR5_WatchedRun(t *testing.T) {
 		w.api.latency = 0
 		opt := Options{Concurrency: 32, Random: func() float64 { return 0 }}
 		r, wait := w.start(opt)
-		stopWatching := w.watch(r)
+		stopWatching := w.watch(r, 0)
 		var stops sync.WaitGroup
 		for range 4 {
 			stops.Go(func() {
@@ -46,7 +46,7 @@ func TestR5_WatchedRun(t *testing.T) {
 		}
 
 		r, wait = w.start(opt)
-		stopWatching = w.watch(r)
+		stopWatching = w.watch(r, first.Done)
 		second := wait()
 		stopWatching()
 		if second.Stop != nil || first.Done+second.Done != jobs {
@@ -55,8 +55,8 @@ func TestR5_WatchedRun(t *testing.T) {
 	})
 }
 
-// watch looks at a run in every way, over and over, until stop is called.
-func (w *world) watch(r *Runner) (stop func()) {
+// watch looks at a run in every way, over and over, until stop is called. So many answers were saved before the run.
+func (w *world) watch(r *Runner, before int64) (stop func()) {
 	w.t.Helper()
 	other, err := store.OpenRead(w.t.Context(), w.store.Path())
 	if err != nil {
@@ -64,7 +64,6 @@ func (w *world) watch(r *Runner) (stop func()) {
 	}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	var watchers sync.WaitGroup
-	before := w.counts().Done
 	for _, st := range []*store.Store{w.store, other} {
 		watchers.Go(func() {
 			for ctx.Err() == nil {
