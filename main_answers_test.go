@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -151,7 +150,7 @@ func TestH2_H3_WhatWasNoAnswerIsKept(t *testing.T) {
 		}
 	}
 	if errors := f.lines("p.errors.jsonl"); len(rows) != len(bodies) || len(errors) != len(bodies) {
-		t.Error(fmt.Sprintf("%d rows, %d errors of %d", len(rows), len(errors), len(bodies)))
+		t.Errorf("%d rows, %d errors of %d", len(rows), len(errors), len(bodies))
 	}
 	for _, wrong := range oracle.Check(oracle.Case{Folder: f.dir, Ledgers: map[string][]sim.Call{url: api.Ledger()}, Key: canary, Said: f.said.Bytes(), Current: true}) {
 		t.Error(wrong)

@@ -41,7 +41,7 @@ func (s *simulation) weather() {
 func (s *simulation) heal() {
 	s.api.heal()
 	for _, o := range s.plan.outages { // none may begin any more
-		if left := s.begun.Add(o.to).Sub(time.Now()); left > 0 {
+		if left := time.Until(s.begun.Add(o.to)); left > 0 {
 			<-time.After(left + time.Second)
 		}
 	}

@@ -57,7 +57,7 @@ const (
 func newSimulation(t *testing.T, seed uint64, dir string, given *simPlan) *simulation {
 	s := &simulation{t: t, seed: seed, dir: dir, saved: map[int64]string{}}
 	// A bubble begins in the year 2000; what tells a point in time from a number of seconds needs a later one.
-	<-time.After(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).Sub(time.Now()) + time.Duration(seed%86_400_000)*time.Millisecond)
+	<-time.After(time.Until(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)) + time.Duration(seed%86_400_000)*time.Millisecond)
 	s.begun = time.Now()
 	r := s.random(0)
 	if s.plan = drawPlan(r, s.begun); given != nil {

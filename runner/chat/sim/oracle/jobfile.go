@@ -84,8 +84,6 @@ type output struct {
 // purged says that the text is gone, and with it what a call could be told by.
 func (j *jobFile) purged() bool { return j.settings["purged"] != "" || j.settings["purging"] != "" }
 
-func (j *jobFile) simulated() bool { return j.settings["simulated"] == "true" }
-
 // lost says that the run died before it could learn what became of the call: its row is open, or was closed by the recovery.
 func (a *attempt) lost() bool { return !a.class.Valid || a.class.String == "unknown" && !a.sent.Valid }
 
