@@ -26,8 +26,11 @@ import (
 var update = flag.Bool("update", false, "write what the commands say into the goldens of the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(suite{m}, map[string]func(){"batch": main})
+	testscript.Main(suite{m}, programs)
 }
+
+// programs are what this test's own binary is under other names.
+var programs = map[string]func(){"batch": main}
 
 // suite is all tests of the package, and the program that some of them start.
 type suite struct{ *testing.M }
