@@ -84,6 +84,9 @@ func TestS2_DiskFull(t *testing.T) {
 	if info, err := os.Stat(p.jobFile() + ".unsaved"); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
+	if told := statusOf(t, p); !strings.Contains(told, "waits for the next run") || !strings.Contains(told, ".unsaved") {
+		t.Errorf("status does not tell of what waits\n%s", told)
+	}
 	if code, said := p.run(nil); code != exitStorage { // as before: nothing is lost by trying
 		t.Errorf("on a disk that is still full: exit %d\n%s", code, said)
 	}
@@ -166,4 +169,14 @@ func TestS21_SlowDisk(t *testing.T) {
 	}
 	t.Logf("%d syncs for %d answers", counts.Sync, p.prompts)
 	p.cure(false)
+}
+
+// statusOf is what batch status tells people.
+func statusOf(t *testing.T, p *patient) string {
+	t.Helper()
+	out, err := exec.Command(p.binary, "status", p.jobFile()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("status: %v\n%s", err, out)
+	}
+	return string(out)
 }

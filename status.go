@@ -39,13 +39,14 @@ type status struct {
 	Simulated bool   `json:"simulated"`
 	Running   bool   `json:"run_on"` // a run holds the job file now
 
-	Jobs    int64 `json:"jobs"`
-	Done    int64 `json:"done"`
-	Failed  int64 `json:"failed"`
-	Pending int64 `json:"pending"`
-	InWork  int64 `json:"running"`
-	Skipped int64 `json:"skipped"`
-	Shared  int64 `json:"shared,omitempty"` // lines whose answer is that of an equal one
+	Jobs    int64  `json:"jobs"`
+	Done    int64  `json:"done"`
+	Failed  int64  `json:"failed"`
+	Pending int64  `json:"pending"`
+	InWork  int64  `json:"running"`
+	Unsaved string `json:"unsaved,omitempty"` // where outcomes of jobs that are running here wait for the next run
+	Skipped int64  `json:"skipped"`
+	Shared  int64  `json:"shared,omitempty"` // lines whose answer is that of an equal one
 
 	Attempts     int64 `json:"attempts"`
 	Prompt       int64 `json:"prompt_tokens"`
@@ -104,6 +105,9 @@ func (c *command) statusVerb(ctx *cli.Context) error {
 
 func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) {
 	s := status{JobFile: name, Running: store.Held(name)}
+	if !s.Running {
+		s.Unsaved = store.Unsaved(name)
+	}
 	settings, err := st.Settings(ctx.Context)
 	if err != nil {
 		return s, err
@@ -227,9 +231,13 @@ func (s status) print(w io.Writer) error {
 	row("  answered", s.Done)
 	row("  failed", s.Failed)
 	row("  pending", s.Pending)
-	if s.Running {
+	switch {
+	case s.Running:
 		row("  in work", s.InWork)
-	} else {
+	case s.Unsaved != "":
+		row("  out, and what is known of them waits for the next run", s.InWork)
+		fmt.Fprintf(w, "    in\t%s\n", printable(underHere(s.Unsaved)))
+	default:
 		row("  out when a run died, possibly paid", s.InWork)
 	}
 	row("lines skipped", s.Skipped)

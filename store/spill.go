@@ -109,6 +109,25 @@ func (s *Store) SetAside(outcomes []Outcome) (path string, err error) {
 // TakenUp is how many answers Recover took up that had been set aside.
 func (s *Store) TakenUp() int64 { return s.spill.taken }
 
+// Unsaved names the file in which outcomes wait for the next run of the job file at path to take them up, "" when there is none. While a
+// run is on, they may be its own.
+func Unsaved(path string) string {
+	for _, p := range newSpill(path, nil).places {
+		f, err := os.OpenFile(p.path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		r := bufio.NewReader(io.LimitReader(f, 1<<10))
+		head, _ := r.ReadString('\n')
+		next, _ := r.Peek(1)
+		f.Close()
+		if strings.HasPrefix(head, headForm) && len(next) > 0 && next[0] != 0 { // else it is room that was kept
+			return p.path
+		}
+	}
+	return ""
+}
+
 var checksums = crc32.MakeTable(crc32.Castagnoli)
 
 // open makes the file. It must not be there yet: Recover has taken away what a run before left, and nobody's link is followed.
