@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,11 +104,12 @@ type brokenStore struct {
 	Store
 	turns, failAt, fails int
 	saved                bool
+	mended               atomic.Bool
 }
 
 func (s *brokenStore) Turn(ctx context.Context, outs []store.Outcome, pause *store.Pause, want store.Want) (store.Turned, error) {
 	s.turns++
-	if s.turns >= s.failAt && s.turns < s.failAt+s.fails {
+	if !s.mended.Load() && s.turns >= s.failAt && s.turns < s.failAt+s.fails {
 		if s.saved {
 			s.Store.Turn(ctx, outs, pause, want) // what it claims, nobody learns
 		}
@@ -183,7 +185,7 @@ func TestStorageFails(t *testing.T) {
 			if c := w.counts(); c.Done != int64(len(w.api.calls)) || another.TakenUp() == 0 {
 				t.Errorf("%d calls were answered: %+v, of which %d taken up", len(w.api.calls), c, another.TakenUp())
 			}
-			s.fails = 0
+			s.mended.Store(true)
 			w.died = true
 			wait()
 		})
