@@ -136,7 +136,7 @@ func (a *attempt) sent(err error) bool {
 		return false
 	}
 	if t, ok := a.conn.(*tls.Conn); ok && t.ConnectionState().NegotiatedProtocol == "h2" {
-		return true // the connection is shared: what it wrote may be another call's
+		return !goneBefore(err) // the connection is shared: what it wrote may be another call's
 	}
 	c := counter(a.conn)
 	return c == nil || c.written.Load() != a.before

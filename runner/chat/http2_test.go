@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -152,6 +153,26 @@ func TestN14_SilentlyDead(t *testing.T) {
 		wait.Wait()
 		if requests.Load() != 3 {
 			t.Errorf("the server saw %d requests", requests.Load())
+		}
+	})
+}
+
+// A connection that ends between the moment it is chosen and the call's turn on it has carried nothing of the call, which costs nothing.
+func TestN14_GoneBeforeTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var server *http2.Framer
+		client, requests := framed(t, func(f *http2.Framer, stream uint32) {
+			server = f
+			f.WriteRSTStream(stream, http2.ErrCodeRefusedStream)
+		})
+		do(client, request)
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+			server.WriteGoAway(1, http2.ErrCodeNo, nil)
+			synctest.Wait()
+		}})
+		r := client.Do(ctx, Call{Body: []byte(request)})
+		if r.Class != NotProcessed || r.Sent || r.Message != "the connection was closed before the request was written" || requests.Load() != 1 {
+			t.Errorf("%+v, the server saw %d requests", r, requests.Load())
 		}
 	})
 }

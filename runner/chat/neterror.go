@@ -107,6 +107,13 @@ func refusedStream(err error) bool {
 	return strings.Contains(text, "REFUSED_STREAM") || strings.Contains(text, "graceful shutdown GOAWAY")
 }
 
+// goneBefore recognises that an HTTP/2 connection took no more calls when the turn of one came that had chosen it. The transport wrote nothing
+// of it, but closed its body, and so cannot take another connection. It gives up in these words in no other case, as it never repeats what has
+// a body without GetBody.
+func goneBefore(err error) bool {
+	return strings.Contains(err.Error(), "cannot rewind body")
+}
+
 func noSuchHost(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
 	return ok && dns.IsNotFound
