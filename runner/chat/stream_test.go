@@ -428,22 +428,3 @@ func TestIncludeUsage(t *testing.T) {
 		}
 	}
 }
-
-func FuzzStream(f *testing.F) {
-	f.Add([]byte(helloStream))
-	f.Add([]byte(chunk(`{"tool_calls":[{"index":0,"function":{"arguments":"{"}},{"index":-1}]}`, `"stop"`)))
-	f.Add([]byte("event: error\ndata: {\"message\":1}\n\n"))
-	f.Add([]byte("data: {\"choices\":[{\"delta\":{\"a\":{\"b\":[[]]},\"\\u0061\":{\"b\":[{\"index\":1}]}}}]}\r\rdata:[DONE]"))
-	c := &Client{redact: newRedactor(testKey)}
-	c.opt.Timeout, c.opt.IdleTimeout = time.Hour, time.Hour
-	f.Fuzz(func(t *testing.T, body []byte) {
-		a := &attempt{client: c, parent: t.Context(), ctx: t.Context(), timer: time.NewTimer(time.Hour)}
-		b := &bodyReader{a: a, r: strings.NewReader(string(body)), left: 1 << 20}
-		r := Result{Status: 200}
-		head, err := b.begin(-1)
-		c.readStream(b, head, err, asked{stream: true}, &r)
-		if r.Class == "" || r.Class == Done && (!validJSON(r.Body) || !r.Assembled) || r.Class == Interrupted {
-			t.Fatalf("%q: %v %q", body, r.Class, r.Body)
-		}
-	})
-}
