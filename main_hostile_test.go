@@ -48,7 +48,7 @@ func honestFile(t testing.TB) []byte {
 		INSERT INTO settings VALUES ('fill model', 'm'), ('simulated', 'false'), ('shape', 'flat');
 		INSERT INTO inputs VALUES (1, 'p.jsonl', '/nowhere/p.jsonl', zeroblob(32), 600, 6);
 		INSERT INTO skipped VALUES (6, 1, 6, 'bad', 'messages: is missing');
-		INSERT INTO runs VALUES (1, 1000, 2000, 'http://127.0.0.1:9/v1', 'v1', 'interrupted', NULL, NULL);
+		INSERT INTO runs VALUES (1, 1000, 2000, 'http://127.0.0.1:9/v1', 'v1', 'interrupted', NULL, NULL), (2, 3000, NULL, 'http://127.0.0.1:9/v1', 'v1', NULL, NULL, NULL);
 		INSERT INTO prices VALUES ('http://127.0.0.1:9/v1', 'm', 0, 1000000, 2000000, 500000, 1000000, 2000000, NULL, '--price', 1);
 		INSERT INTO jobs (state, position, attempt, attempts, unknown, custom_id, input, line, run, tokens, model, key, carried, body) VALUES ` + strings.Join(jobs, ", ") + `;
 		INSERT INTO attempts (id, job, run, generation, started_at, duration_ms, class, reason, sent, status, type, code, message, request_id, prompt_tokens, completion_tokens, total_tokens, body) VALUES
@@ -57,7 +57,7 @@ func honestFile(t testing.TB) []byte {
 		  (3, 2, 1, 0, 1003, 52, 'done', NULL, 1, 200, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
 		  (4, 3, 1, 0, 1004, 53, 'job_failed', NULL, 1, 400, 'invalid_request_error', 'too_long', 'too long', 'req-4', 7, 0, 7, CAST('{"error":{}}' AS BLOB)),
 		  (5, 4, 1, 0, 1005, 54, 'not_processed', 'rate_limit', 1, 429, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
-		  (6, 5, 1, 0, 1006, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+		  (6, 5, 2, 0, 3001, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 		INSERT INTO answers VALUES
 		  (1, 0, 'stop', NULL, NULL, CAST('{"id":"x","model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Rhine"}}],"usage":{"prompt_tokens":11,"completion_tokens":5,"total_tokens":16}}' AS BLOB)),
 		  (2, 1, NULL, 19, 25, CAST('{"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Elbe"}}]}' AS BLOB));
@@ -171,6 +171,7 @@ const allVerbs = 255
 // Whatever a job file is or has in it: each verb ends, with an exit code that is documented and words that are fit for a screen, and
 // writes nothing but what it was asked for. A file that is called proven has all its answers.
 func FuzzJobFile(f *testing.F) {
+	f.Setenv("ASSISTERS_API_KEY", canary)
 	honest := honestFile(f)
 	const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
 	const screen = "\x1b]0;x\x07\u009b31m\u202e"
@@ -237,25 +238,35 @@ func FuzzJobFile(f *testing.F) {
 			looks(t, args, exitOK, exitUsage, exitStorage)
 		}
 		onlyHere(t, path)
+		if verb == allVerbs || int(verb)%len(reading) == 0 {
+			answersHostile(t, h)
+		}
 	})
 }
 
 // looks gives batch a command in this process, which has to end with one of the codes.
 func looks(t *testing.T, args []string, codes ...int) int {
 	t.Helper()
+	code, _ := told(t, args, codes...)
+	return code
+}
+
+// told is looks, with what was said.
+func told(t *testing.T, args []string, codes ...int) (code int, text []byte) {
+	t.Helper()
 	verifying.Lock()
 	defer verifying.Unlock()
 	late := time.AfterFunc(patience, func() { panic(fmt.Sprintf("batch %q does not end", args)) })
 	defer late.Stop()
 	var out, said bytes.Buffer
-	code := run(append([]string{"batch"}, args...), strings.NewReader(""), &out, &said)
+	code = run(append([]string{"batch"}, args...), strings.NewReader(""), &out, &said)
 	if !slices.Contains(codes, code) {
 		t.Fatalf("batch %q: exit code %d\n%s", args, code, &said)
 	}
 	for line := range strings.Lines(out.String() + said.String()) {
 		onScreen(t, strings.TrimSuffix(line, "\n"))
 	}
-	return code
+	return code, append(out.Bytes(), said.Bytes()...)
 }
 
 // onlyHere fails when the folder holds anything but the job file with its companions, and the outputs that were asked for.
