@@ -151,7 +151,7 @@ func (s *spender) draw(r *rand.Rand) moment {
 // run starts a child, kills it at the moment (the zero one is never) and looks at what it left behind and was charged; it says whether the budget ended it.
 func (s *spender) run(m moment) (reached bool) {
 	s.t.Helper()
-	s.litter = s.temporary()
+	s.before = s.traces()
 	var happened <-chan struct{}
 	if m != (moment{}) {
 		var stop func()

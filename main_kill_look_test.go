@@ -18,6 +18,7 @@ import (
 
 // What a kill can meet, as far as what it left behind tells.
 const (
+	untouched      = "nothing had been done"
 	makingJobFile  = "the job file was being made"
 	firstImport    = "the first prompts were not all in the job file"
 	inRecovery     = "the kill before had not been recovered from"
@@ -40,7 +41,10 @@ const (
 // that is the next child's to do.
 func (v *victim) look(killed bool) {
 	v.t.Helper()
-	phase := makingJobFile
+	phase := untouched
+	if identify(v.jobFile()) != v.before.jobFile {
+		phase = makingJobFile
+	}
 	if path := v.copyJobFile(); path != "" {
 		defer os.RemoveAll(filepath.Dir(path))
 		switch wrong, err := verifyCopy(path); {
@@ -57,7 +61,7 @@ func (v *victim) look(killed bool) {
 		}
 	}
 	if killed {
-		made := slices.DeleteFunc(v.temporary(), func(name string) bool { return slices.Contains(v.litter, name) })
+		made := slices.DeleteFunc(v.temporary(), func(name string) bool { return slices.Contains(v.before.litter, name) })
 		if len(made) > 0 {
 			phase = writingFiles
 		}
@@ -126,6 +130,8 @@ func (v *victim) lookInside(path string, killed bool) (phase string) {
 	}
 	v.lookAtAnswers(db)
 	switch {
+	case identify(v.jobFile()+".lock") == v.before.lock: // it had not even taken the lock
+		return untouched
 	case jobs == 0:
 		return firstImport
 	case openBefore > 0:
@@ -142,16 +148,18 @@ func (v *victim) lookInside(path string, killed bool) (phase string) {
 	return afterRun
 }
 
-// meet counts what a kill met of the calls of a run, and of its job file.
+// meet counts what a kill met of the calls of a run, and of its job file. It goes by what had come and gone out just before the kill: the
+// server answers on when its caller is dead.
 func (v *victim) meet(db *sql.DB, run int64) {
-	log, met := v.wire.log(), map[string]bool{}
+	late, met := v.wire.callsOf(v.child), map[string]bool{}
 	err := query(db, "SELECT j.line, a.class IS NOT NULL FROM attempts a JOIN jobs j ON j.id = a.job WHERE a.run = "+fmt.Sprint(run), func(line int, saved bool) {
-		calls := slices.DeleteFunc(log[v.prompts[line-1]], func(c wireCall) bool { return c.child != v.child })
+		calls := v.calls[v.prompts[line-1]]
 		switch {
 		case saved:
 			met[afterSaving] = true
-		case len(calls) == 0:
+		case len(late[v.prompts[line-1]]) == 0:
 			met[claimedUnsent] = true
+		case len(calls) == 0: // it came at the very moment of the kill
 		case calls[len(calls)-1].answered():
 			met[answeredUnsaved] = true
 		default:
@@ -161,7 +169,7 @@ func (v *victim) meet(db *sql.DB, run int64) {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	if left, err := os.Stat(v.jobFile() + "-wal"); err == nil && left.Size() > 0 && v.before != "" && identify(v.jobFile()) != v.before {
+	if left, err := os.Stat(v.jobFile() + "-wal"); err == nil && left.Size() > 0 && v.before.jobFile != "" && identify(v.jobFile()) != v.before.jobFile {
 		met[checkpointing] = true
 	}
 	for phase := range met {

@@ -66,7 +66,7 @@ func within(r *rand.Rand, ms float64) time.Duration {
 // run starts a child, kills it at the moment, and looks at what it left behind.
 func (v *victim) run(m moment) {
 	v.t.Helper()
-	v.litter, v.before = v.temporary(), identify(v.jobFile())
+	v.before = v.traces()
 	happened, stop := v.watch(m)
 	defer stop()
 	c := v.batch(v.runArgs(m.limit)...)
@@ -90,6 +90,7 @@ func (v *victim) run(m moment) {
 type child struct {
 	cmd   *exec.Cmd
 	said  bytes.Buffer
+	dying func() // is called just before it is killed
 	ended chan struct{}
 }
 
@@ -110,7 +111,10 @@ func (v *victim) batch(args ...string) *child {
 }
 
 func (v *victim) command(args ...string) *child {
-	c := &child{cmd: exec.Command(v.binary, args...), ended: make(chan struct{})}
+	c := &child{cmd: exec.Command(v.binary, args...), dying: func() {}, ended: make(chan struct{})}
+	if v.wire != nil {
+		c.dying = func() { v.calls = v.wire.callsOf(v.child) }
+	}
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = v.dir, &c.said, &c.said
 	c.cmd.Env = append(append(os.Environ(), "ASSISTERS_API_KEY="+killKey, "ASSISTERS_BASE_URL="), v.env...)
 	return c
@@ -149,6 +153,7 @@ func (c *child) killAfter(d time.Duration) bool {
 	case <-wait.C:
 	case <-c.ended:
 	}
+	c.dying()
 	c.cmd.Process.Kill()
 	<-c.ended
 	status, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
@@ -196,6 +201,16 @@ func poll(so func() bool) (<-chan struct{}, func()) {
 		}
 	}()
 	return happened, func() { close(stop) }
+}
+
+// traces are what a child finds of those before it, and changes.
+type traces struct {
+	jobFile, lock string   // as identify tells them
+	litter        []string // temporary files of killed children
+}
+
+func (v *victim) traces() traces {
+	return traces{identify(v.jobFile()), identify(v.jobFile() + ".lock"), v.temporary()}
 }
 
 // identify changes when a file is made, written or replaced; "" where there is none.

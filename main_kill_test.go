@@ -81,11 +81,11 @@ type victim struct {
 
 	prompts  []string
 	child    int
-	lastRun  int64               // in the job file
-	before   string              // the job file, when the child started
-	litter   []string            // temporary files of killed children
-	saved    map[int]string      // every answer that was seen in the job file, by line
-	expected map[int]*wireAnswer // by line
+	lastRun  int64                 // in the job file
+	before   traces                // when the child started
+	calls    map[string][]wireCall // of the child, by prompt, just before it was killed
+	saved    map[int]string        // every answer that was seen in the job file, by line
+	expected map[int]*wireAnswer   // by line
 	tally    killTally
 }
 
@@ -179,7 +179,7 @@ func (v *victim) killRecoveries(times, row int) {
 		}
 		for range row {
 			v.child++
-			v.run(drawEarly(v.random()))
+			v.run(moment{first: locked, then: within(v.random(), 8)})
 		}
 		v.grow(100, v.random())
 	}

@@ -141,6 +141,19 @@ func (w *wire) log() map[string][]wireCall {
 	return all
 }
 
+// callsOf is the calls of one child so far, by prompt.
+func (w *wire) callsOf(child int) map[string][]wireCall {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := map[string][]wireCall{}
+	for _, c := range w.calls {
+		if c.child == child {
+			all[c.prompt] = append(all[c.prompt], *c)
+		}
+	}
+	return all
+}
+
 // sorted is the calls so far in the order of their children: a killed one's may be read late.
 func (w *wire) sorted() []wireCall {
 	w.mu.Lock()
@@ -172,6 +185,9 @@ func (c *wireCall) serve(mu *sync.Mutex, h http.Handler, w http.ResponseWriter, 
 		c.Status, c.Reply, c.Whole = tap.status, tap.body.Bytes(), whole && tap.status != 0
 	}()
 	h.ServeHTTP(tap, r)
+	if tap.status != 0 {
+		http.NewResponseController(w).Flush() // or it would go out after this
+	}
 	whole = true
 }
 
