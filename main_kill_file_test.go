@@ -145,6 +145,7 @@ func TestP7_KillInMigration(t *testing.T) {
 		if calls := v.wire.count(); calls != pending {
 			v.t.Errorf("%d calls for %d pending jobs", calls, pending)
 		}
+		v.checkAll(false, true)
 		return left
 	})
 }
@@ -238,6 +239,8 @@ func TestP7_KillInPurge(t *testing.T) {
 	undisturbed.exits(exitOK, "purge", "--yes", filepath.Base(undisturbed.jobFile()))
 	want, status := purgedRows(undisturbed), undisturbed.jsonStatus()
 	w.killEach(max(*kills/20, 4), func(v *victim) string {
+		v.wire = source.wire
+		v.checkAll(true, false)
 		left := v.leftByPurge(before)
 		v.exits(exitOK, "purge", "--yes", filepath.Base(v.jobFile()))
 		files, err := os.ReadDir(v.dir)
@@ -251,6 +254,7 @@ func TestP7_KillInPurge(t *testing.T) {
 		if !slices.Equal(purgedRows(v), want) || v.jsonStatus() != status {
 			v.t.Errorf("left %s and purged again, it is another than one that was purged in peace", left)
 		}
+		v.checkAll(false, false)
 		return left
 	})
 }
