@@ -27,7 +27,7 @@ func (d *drain) resumeCommand() string {
 	for i, word := range args {
 		switch name := flagName(word); {
 		case name == "accept-changes" && strings.HasPrefix(word, "-"):
-		case i > 0 && flagName(args[i-1]) == "header" && args[i-1] == "--header":
+		case i > 0 && (args[i-1] == "--header" || args[i-1] == "-header"):
 			words = append(words, shellQuote(hideSecret(word)))
 		case name == "header" && strings.HasPrefix(word, "-") && strings.Contains(word, "="):
 			flag, value, _ := strings.Cut(word, "=")
