@@ -130,6 +130,9 @@ func (m *maker) object(s map[string]any, depth int) any {
 	}
 	made := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(names)) { // what is drawn for each must not depend on the order of a map
+		if m.parts <= 0 {
+			break
+		}
 		made[name] = m.value(properties[name], depth+1)
 	}
 	return made
@@ -146,7 +149,7 @@ func (m *maker) array(s map[string]any, depth int) any {
 		n = min(n, len(first))
 	}
 	made := []any{}
-	for i := range min(n, mostParts) {
+	for i := 0; i < n && m.parts > 0; i++ {
 		item := s["items"]
 		if i < len(first) {
 			item = first[i]
@@ -175,6 +178,9 @@ func (m *maker) number(s map[string]any) any {
 	v := (math.Ceil(low/step) + math.Floor(share(m.r.next())*(min(steps, 1000)+1))) * step
 	if v > high { // no multiple lies between
 		v = low
+	}
+	if math.IsInf(v, 0) || math.IsNaN(v) { // the bounds are too large to count in steps
+		v = min(max(0, bound(s, "minimum", math.Inf(-1))), bound(s, "maximum", math.Inf(1)))
 	}
 	return json.Number(strconv.FormatFloat(v, 'f', -1, 64))
 }
