@@ -69,9 +69,9 @@ func (s *simulation) between(r *rand.Rand) {
 	}
 }
 
-// export writes the results once more and holds them against the job file.
+// export writes the results once more and holds them against the job file. Those of the last run may be older.
 func (s *simulation) export(format string) {
-	s.look(s.do([]int{exitOK}, "export", s.jobFile(), "-o", s.path("other."+format)), false)
+	s.look(s.do([]int{exitOK}, "export", s.jobFile(), "-o", s.path("other."+format)), true, "in.results.jsonl", "in.errors.jsonl", "in.usage.jsonl")
 	for _, name := range s.names() {
 		if strings.HasPrefix(name, "other.") {
 			os.Remove(s.path(name))

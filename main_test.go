@@ -134,7 +134,7 @@ func (s *story) end() {
 
 // check holds all that the commands left behind against all that the servers saw.
 func (s *story) check() {
-	c := oracle.Case{Folder: s.dir, Ledgers: map[string][]sim.Call{}, Key: canary, Said: s.said.Bytes(), Died: s.died, Except: s.excepted,
+	c := oracle.Case{Folder: s.dir, Ledgers: map[string][]sim.Call{}, Key: canary, Said: s.said.Bytes(), Died: s.died, Except: s.excepted, Current: true,
 		Missing: slices.Contains(s.excepted, "attempts")}
 	for _, srv := range s.servers {
 		c.Ledgers[srv.baseURL()] = srv.seen()
@@ -229,7 +229,8 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// except names files that are not to be sound when the story ends, or "attempts" where some are known to be missing.
+// except names files that are not to be sound when the story ends, outputs that are older than their job file then, or "attempts" where some
+// are known to be missing.
 func except(ts *testscript.TestScript, neg bool, args []string) {
 	of(ts).excepted = append(of(ts).excepted, args...)
 }

@@ -44,13 +44,14 @@ func (j *jobFile) entries() map[place]entry {
 	}
 	for _, l := range j.lines {
 		e := entry{position: l.position, skipped: !l.first.Valid, shared: l.first.Valid}
-		if l.first.Valid {
-			e.job = at[l.first.Int64]
+		sample := int64(0)
+		if e.job = at[l.first.Int64]; e.job != nil {
+			sample = e.job.sample
 		}
 		if l.customID.Valid {
 			e.customID = &l.customID.String
 		}
-		all[place{l.input, l.line, 0}] = e
+		all[place{l.input, l.line, sample}] = e
 	}
 	return all
 }

@@ -22,7 +22,7 @@ type Case struct {
 	Current bool     // the last command wrote the files: they must say what the job files say
 	Lossy   bool     // the network loses requests: one that was sent may never have come
 	Missing bool     // of the job files that made the calls, some are gone or cannot be matched with the ledgers
-	Except  []string // files, as named from the folder, that need not be sound; the key must not be in them all the same
+	Except  []string // files, as named from the folder, that need not be sound, or outputs that may be older than their job file; the key must not be in them all the same
 }
 
 // Check returns what does not hold, nothing when all is well. It changes nothing in the folder.

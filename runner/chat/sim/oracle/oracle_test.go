@@ -241,3 +241,16 @@ func TestSaidKey(t *testing.T) {
 	c.Said = []byte("GET /?key=" + url.QueryEscape(key))
 	match(t, oracle.Check(c), []string{"what was said holds the API key"})
 }
+
+// A file that may be older than its job file is named, and no other may be.
+func TestOlder(t *testing.T) {
+	w := newWorld(t)
+	w.edit("in.results.jsonl", func(text string) string { return text[strings.Index(text, "\n")+1:] })
+	c := w.theCase()
+	c.Except = []string{"in.errors.jsonl"}
+	match(t, oracle.Check(c), []string{"has 2 rows, not 3"})
+	c.Except = []string{"in.results.jsonl"}
+	if found := oracle.Check(c); len(found) > 0 {
+		t.Errorf("%q", found)
+	}
+}
