@@ -3,6 +3,10 @@ package chat
 import (
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestH2_H3_H14_H20_WhatCountsAsACompletion(t *testing.T) {
@@ -126,7 +130,7 @@ func TestAnswerFields(t *testing.T) {
 	}
 }
 
-// The scanner trusts the grammar, so everything that jsontext accepts must pass through it unharmed.
+// The scanner trusts the grammar, so everything that jsontext accepts must pass through it unharmed: it finds what a decoder finds.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(completion))
 	f.Add([]byte(`{"error":{"message":"m","type":"t","code":429,"param":null}}`))
@@ -135,6 +139,13 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("{\"a\\\"\":\"\\\\\",\"b\":[{},[],\"\\\"\",1e5 ,true]\n}"))
 	f.Add([]byte("\xef\xbb\xbf{\"choices\":[{\"message\":{\"content\":\"\\ud800\xff\"}}]}"))
 	f.Fuzz(func(t *testing.T, body []byte) {
+		var want any
+		text := trimJSON(body)
+		if json.Unmarshal(text, &want, jsontext.AllowInvalidUTF8(true)) == nil { // no name twice
+			if diff := cmp.Diff(want, scanned(t, text)); diff != "" {
+				t.Fatalf("%q (-decoded +scanned):\n%s", text, diff)
+			}
+		}
 		for _, status := range []int{200, 404, 429} {
 			reply := readReply(body, status)
 			if reply.done && (reply.err != nil || !validJSON(trimJSON(body))) {
@@ -150,3 +161,32 @@ func FuzzAnswer(f *testing.F) {
 		}
 	})
 }
+
+// scanned is what the scanner finds in a JSON text.
+func scanned(t *testing.T, v []byte) any {
+	t.Helper()
+	switch kindOf(v) {
+	case '{':
+		object := map[string]any{}
+		for name, value := range eachMember(v) {
+			object[sound(name)] = scanned(t, value)
+		}
+		return object
+	case '[':
+		array := []any{}
+		for value := range eachElement(v) {
+			array = append(array, scanned(t, value))
+		}
+		return array
+	case '"':
+		return sound([]byte(textOf(v)))
+	}
+	var value any
+	if err := json.Unmarshal(v, &value); err != nil {
+		t.Fatalf("%q: %v", v, err)
+	}
+	return value
+}
+
+// sound is a text in which every byte that is not UTF-8 has become U+FFFD.
+func sound(text []byte) string { return string([]rune(string(text))) }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"pgregory.net/rapid"
 )
 
@@ -239,19 +240,41 @@ func TestKeyProperty(t *testing.T) {
 	})
 }
 
-// What Key says of bytes from anywhere: an error or a key that the same request spelled without white space shares.
+// What Key says of bytes from anywhere: an error, or a key that the same request shares however it is spaced and sent, and that
+// a request which asks for more does not.
 func FuzzKey(f *testing.F) {
-	for _, s := range []string{`{}`, `{"messages":[{"role":"user","content":"\ud800\u0041"}],"a":[1, 2]}`, `{"a":"\`, `{"messages":[1,{}]}`, `{"a":"\ud83d\u`} {
+	for _, s := range []string{`{}`, `{"messages":[{"role":"user","content":"\ud800\u0041"}],"a":[1, 2]}`, `{"a":"\`, `{"messages":[1,{}]}`, `{"a":"\ud83d\u`, `{ "stream" : true,"n":1 }`} {
 		f.Add([]byte(s))
 	}
+	loose := jsontext.AllowInvalidUTF8(true)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		k, err := Key(body)
-		if err != nil {
+		if err != nil || !jsontext.Value(body).IsValid(loose) {
 			return
 		}
-		again, err := Key(bytes.Join([][]byte{[]byte(" \n"), body, []byte("\t")}, nil))
-		if err != nil || again != k {
-			t.Fatalf("white space around the body: %v, same key: %v", err, again == k)
+		tight, spaced := jsontext.Value(bytes.Clone(body)), jsontext.Value(bytes.Clone(body))
+		if tight.Compact() != nil || spaced.Indent() != nil {
+			t.Fatalf("%q", body)
+		}
+		members := bytes.TrimPrefix(tight, []byte("{"))
+		with := func(member string) []byte {
+			if len(members) > 1 {
+				member += ","
+			}
+			return append([]byte("{"+member), members...)
+		}
+		for _, same := range [][]byte{tight, spaced, with(`"stream":true`), with(`"stream_opti\u006fns":{}`)} {
+			if !jsontext.Value(same).IsValid(loose) {
+				continue // the body has that name
+			}
+			if again, err := Key(same); err != nil || again != k {
+				t.Fatalf("%q is another request than %q (%v)", same, body, err)
+			}
+		}
+		for _, more := range [][]byte{with(`"n":null`), with(`"":{}`)} {
+			if other, err := Key(more); jsontext.Value(more).IsValid(loose) && (err != nil || other == k) {
+				t.Fatalf("%q is the same request as %q (%v)", more, body, err)
+			}
 		}
 	})
 }

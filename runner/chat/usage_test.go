@@ -1,6 +1,11 @@
 package chat
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 func TestQ6_PartsOfUsage(t *testing.T) {
 	known := func(u Usage) Usage { // of 100 prompt and 20 completion tokens, and 10 that only the total has
@@ -68,6 +73,15 @@ func FuzzUsage(f *testing.F) {
 			t.Fatalf("%s: %+v", usage, u)
 		}
 		if min(u.Cached, u.CacheWrite, u.Reasoning, u.Audio) < 0 || u.Cached+u.CacheWrite > u.Prompt || u.Reasoning > u.Total-u.Prompt || u.Audio > u.Total {
+			t.Fatalf("%s: %+v", usage, u)
+		}
+		var said struct {
+			Prompt     float64 `json:"prompt_tokens"`
+			Completion float64 `json:"completion_tokens"`
+			Total      float64 `json:"total_tokens"`
+		}
+		if u.Known && json.Unmarshal(usage, &said, jsontext.AllowInvalidUTF8(true)) == nil && // no name twice
+			(float64(u.Prompt) != said.Prompt || float64(u.Completion) != said.Completion || said.Total != 0 && float64(u.Total) != said.Total) {
 			t.Fatalf("%s: %+v", usage, u)
 		}
 	})
