@@ -46,14 +46,19 @@ func TestS2_S4_S5_Faults(t *testing.T) {
 					stride = (stride + 9) / 10
 				}
 				r := rand.New(rand.NewPCG(*faultSeed, uint64(i)))
-				for n := 1 + r.IntN(stride); ; n += stride {
-					fault := fmt.Sprintf("%s:%d:%s", series.kind, n, series.what)
-					if ever {
-						fault = fmt.Sprintf("%s:%d-:%s", series.kind, n, series.what)
+				form := "%s:%d:%s"
+				if ever {
+					form = "%s:%d-:%s"
+				}
+				fail := func(n int) (met bool) { return sum.fail(t, s, fmt.Sprintf(form, series.kind, n, series.what)) }
+				n := 1 + r.IntN(stride)
+				if !fail(n) {
+					if n == 1 || !fail(1) {
+						t.Error("there was no call to fail")
 					}
-					if !sum.fail(t, s, fault) {
-						break
-					}
+					return
+				}
+				for n += stride; fail(n); n += stride {
 				}
 			})
 		}

@@ -11,10 +11,18 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"testing"
 
 	"batch/runner/chat"
 	"batch/store"
 )
+
+// lossError is of an image without answers that it must hold.
+type lossError struct{ lost, known, first int }
+
+func (e *lossError) Error() string {
+	return fmt.Sprintf("%d of %d answers are lost, as that to line %d", e.lost, e.known, e.first)
+}
 
 // check opens an image as the next run would, and looks for what it must hold.
 func (h *history) check(image map[string][]byte, at int, met *cutTally) error {
@@ -77,7 +85,7 @@ func (h *history) compare(known int, answers map[int]string, attempts map[int]in
 	}
 	if len(lost) > 0 {
 		slices.Sort(lost)
-		return fmt.Errorf("%d of %d answers are lost, as that to line %d", len(lost), h.states[known].done, lost[0])
+		return &lossError{len(lost), h.states[known].done, lost[0]}
 	}
 	var kept state
 	if known >= 0 {
@@ -126,6 +134,14 @@ func (c *cutTally) add(died int64, known int, h *history, answers map[int]string
 	}
 	if died > 0 {
 		c.recovered.Add(1)
+	}
+}
+
+// enough: images that do not meet what they are made for prove nothing.
+func (c *cutTally) enough(t *testing.T) {
+	n := c.images.Load()
+	if n >= 50 && c.recovered.Load() == 0 || n >= 1000 && (c.unborn.Load() == 0 || c.more.Load() == 0) {
+		t.Errorf("the moments of the power cuts are not of every kind: %s", c)
 	}
 }
 
