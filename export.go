@@ -277,19 +277,25 @@ func writtenPaths(rep output.Report) map[string]string {
 	return all
 }
 
-// sayCost tells what all runs of the job file together were charged, where a price is known.
-func sayCost(t *terminal, rep output.Report) {
-	c := rep.Cost
-	billed := c.Billed()
-	if billed.Money == 0 && !billed.Known() {
-		return
-	}
-	text := "cost " + billed.Dollars()
-	if beside := c.Wasted.Plus(c.Gone); beside.Money > 0 {
-		text += fmt.Sprintf(", %s of it for attempts and answers that are not in the results", beside.Dollars())
-	}
-	if c.Estimated.Money > 0 {
-		text += fmt.Sprintf(", and about %s that was not reported", c.Estimated.Dollars())
+// costText tells what all runs of the job file together were charged, as far as a price is known; "" where none is.
+func costText(c output.Cost) string {
+	billed, estimated := c.Billed(), c.Estimated.Plus(c.GoneEstimated)
+	var text string
+	switch {
+	case billed.Money > 0:
+		text = "cost " + billed.Dollars()
+		if beside := c.Wasted.Plus(c.Gone); beside.Money > 0 {
+			text += fmt.Sprintf(", %s of it for attempts and answers that are not in the results", beside.Dollars())
+		}
+		if estimated.Money > 0 {
+			text += fmt.Sprintf(", and about %s that was not reported", estimated.Dollars())
+		}
+	case estimated.Money > 0:
+		text = "cost about " + estimated.Dollars() + ", which was not reported"
+	case !billed.Known(), !estimated.Known():
+		return ""
+	default:
+		text = "cost " + billed.Dollars()
 	}
 	switch lost := c.Lost; {
 	case lost.Money > 0 && lost.Known():
@@ -297,20 +303,21 @@ func sayCost(t *terminal, rep output.Report) {
 	case !lost.Known():
 		text += ", and possibly more for calls with an unknown outcome, which nothing bounds"
 	}
-	t.say("", nil, "%s", text)
+	return text
 }
 
 // sayReport tells what was written and what it cost in tokens.
 func sayReport(t *terminal, rep output.Report) {
-	if total := rep.Total; total > 0 || rep.UsageUnknown > 0 {
-		text := fmt.Sprintf("used %s prompt + %s completion = %s tokens", count(rep.Prompt), count(rep.Completion), count(total))
+	used := rep.Total > 0 || rep.UsageUnknown > 0
+	if used {
+		text := fmt.Sprintf("used %s prompt + %s completion = %s tokens", count(rep.Prompt), count(rep.Completion), count(rep.Total))
 		if rep.UsageUnknown > 0 {
 			text += fmt.Sprintf(", and about %s that %s did not report", count(rep.Estimated), plural(rep.UsageUnknown, "answer"))
 		}
 		t.say("", nil, "%s", text)
-		sayCost(t, rep)
-	} else if wasted := rep.Cost.Wasted; wasted.Money > 0 || !wasted.Known() { // calls without an answer can have been charged for
-		sayCost(t, rep)
+	}
+	if text := costText(rep.Cost); text != "" && (used || rep.Cost.Billed().Money > 0) { // calls without an answer can have been charged for
+		t.say("", nil, "%s", text)
 	}
 	for _, reason := range []string{"length", "content_filter"} {
 		if n := rep.Finish[reason]; n > 0 {

@@ -24,6 +24,7 @@ type ComparedSums struct {
 
 	Latency ComparedLatency `json:"latency_ms"`
 
+	reported  int64           // answers with their usage
 	durations map[int64]int64 // answers by milliseconds
 }
 
@@ -40,6 +41,7 @@ func (s *ComparedSums) add(row *store.Row, price *tokens.Price) {
 	case row.Reused: // what it used was charged to the other file
 		s.Reused++
 	case u.Known:
+		s.reported++
 		s.Prompt, s.Completion, s.Total = plus(s.Prompt, u.Prompt), plus(s.Completion, u.Completion), plus(s.Total, u.Total)
 		s.Spent = s.Spent.Plus(costOf(price, u))
 	case row.Estimated > 0:
@@ -54,6 +56,9 @@ func (s *ComparedSums) add(row *store.Row, price *tokens.Price) {
 
 // finish makes of what was added what is told.
 func (s *ComparedSums) finish() {
+	if s.reported == 0 && s.UsageUnknown > 0 { // nothing of it is known: that is no cost of nothing
+		s.Spent = Amount{Unknown: s.UsageUnknown}
+	}
 	s.Cost, s.EstimatedCost = exactly(s.Spent), exactly(s.SpentGuess)
 	s.Latency = percentiles(s.durations)
 }

@@ -175,6 +175,35 @@ func TestComparedFiles(t *testing.T) {
 	}
 }
 
+// Where no answer reports what it used, the cost is unknown, and not nothing.
+func TestComparedUnreported(t *testing.T) {
+	silent := messageRow(1, `{"content":"x"}`)
+	silent.EstimatedPrompt, silent.Estimated = 1, 2
+	said := messageRow(2, `{"content":"x"}`)
+	said.Usage = store.Usage{Known: true}
+	reused := messageRow(3, `{"content":"x"}`)
+	reused.Reused = true
+	price := NewPrices([]store.Price{{Endpoint: "e", Model: "m", Input: 10, Output: 100}})
+	for _, test := range []struct {
+		name   string
+		row    *store.Row
+		cost   string
+		silent bool
+	}{
+		{"not reported", silent, "unknown", true},
+		{"reported as nothing", said, "$0.00", false},
+		{"of another file", reused, "$0.00", false},
+	} {
+		doc := &Compared{}
+		if err := CompareFiles(t.Context(), sideBySide{{A: test.row}}, doc, [2]Prices{price, price}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := doc.A.Spent.Dollars(); got != test.cost || (doc.A.Cost == nil) != test.silent {
+			t.Errorf("%s: cost %s, %v in the document; want %s", test.name, got, doc.A.Cost, test.cost)
+		}
+	}
+}
+
 // Two models are told apart by name, and how much more the second took by percent, of what both answered alone too.
 func TestComparedText(t *testing.T) {
 	row := func(line int, model string, prompt, completion int64, latency time.Duration) *store.Row {

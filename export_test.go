@@ -1,0 +1,34 @@
+package main
+
+import (
+	"testing"
+
+	"batch/output"
+	"batch/runner/tokens"
+)
+
+// What was not reported is no cost of nothing, and what is no longer in the input was paid for all the same.
+func TestCostText(t *testing.T) {
+	dollar := output.Amount{Money: tokens.Money(1e12)}
+	unknown := output.Amount{Unknown: 3}
+	for _, test := range []struct {
+		name string
+		cost output.Cost
+		want string
+	}{
+		{"nothing was charged for", output.Cost{}, "cost $0.00"},
+		{"all is reported", output.Cost{Done: dollar, Wasted: dollar}, "cost $2.00, $1.00 of it for attempts and answers that are not in the results"},
+		{"no price", output.Cost{Done: unknown}, ""},
+		{"no price, nothing reported", output.Cost{Estimated: unknown}, ""},
+		{"no price, what is gone not reported", output.Cost{GoneEstimated: unknown}, ""},
+		{"nothing reported", output.Cost{Estimated: dollar}, "cost about $1.00, which was not reported"},
+		{"one model has a price", output.Cost{Done: unknown, Estimated: dollar}, "cost about $1.00, which was not reported"},
+		{"some is not reported", output.Cost{Done: dollar, Estimated: dollar, GoneEstimated: dollar}, "cost $1.00, and about $2.00 that was not reported"},
+		{"lost", output.Cost{Estimated: dollar, Lost: dollar}, "cost about $1.00, which was not reported, and up to $1.00 for calls with an unknown outcome"},
+		{"lost without a bound", output.Cost{Done: dollar, Lost: unknown}, "cost $1.00, and possibly more for calls with an unknown outcome, which nothing bounds"},
+	} {
+		if got := costText(test.cost); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
