@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,14 +40,14 @@ type status struct {
 	Simulated bool   `json:"simulated"`
 	Running   bool   `json:"run_on"` // a run holds the job file now
 
-	Jobs    int64  `json:"jobs"`
-	Done    int64  `json:"done"`
-	Failed  int64  `json:"failed"`
-	Pending int64  `json:"pending"`
-	InWork  int64  `json:"running"`
-	Unsaved string `json:"unsaved,omitempty"` // where outcomes of jobs that are running here wait for the next run
-	Skipped int64  `json:"skipped"`
-	Shared  int64  `json:"shared,omitempty"` // lines whose answer is that of an equal one
+	Jobs    int64           `json:"jobs"`
+	Done    int64           `json:"done"`
+	Failed  int64           `json:"failed"`
+	Pending int64           `json:"pending"`
+	InWork  int64           `json:"running"`
+	Unsaved []store.Waiting `json:"unsaved,omitempty"` // of the jobs that are running here
+	Skipped int64           `json:"skipped"`
+	Shared  int64           `json:"shared,omitempty"` // lines whose answer is that of an equal one
 
 	Attempts     int64 `json:"attempts"`
 	Prompt       int64 `json:"prompt_tokens"`
@@ -105,8 +106,9 @@ func (c *command) statusVerb(ctx *cli.Context) error {
 
 func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) {
 	s := status{JobFile: name, Running: store.Held(name)}
-	if !s.Running {
-		s.Unsaved = store.Unsaved(name)
+	var err error
+	if s.Unsaved, err = waitingIn(ctx.Context, st, name); err != nil {
+		return s, err
 	}
 	settings, err := st.Settings(ctx.Context)
 	if err != nil {
@@ -202,6 +204,14 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 	return s, nil
 }
 
+// waitingIn finds what was set aside for the next run; while a run is on, there is nothing that waits.
+func waitingIn(ctx context.Context, st *store.Store, name string) ([]store.Waiting, error) {
+	if store.Held(name) {
+		return nil, nil
+	}
+	return st.Waiting(ctx)
+}
+
 func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
 
 func byKind(tallies []store.Tally) map[string]int64 {
@@ -234,11 +244,16 @@ func (s status) print(w io.Writer) error {
 	switch {
 	case s.Running:
 		row("  in work", s.InWork)
-	case s.Unsaved != "":
-		row("  out, and what is known of them waits for the next run", s.InWork)
-		fmt.Fprintf(w, "    in\t%s\n", printable(underHere(s.Unsaved)))
 	default:
-		row("  out when a run died, possibly paid", s.InWork)
+		died := s.InWork
+		for _, waits := range s.Unsaved {
+			died -= waits.Jobs
+		}
+		row("  out when a run died, possibly paid", died)
+		for _, waits := range s.Unsaved {
+			row("  out, and what is known of them waits for the next run", waits.Jobs)
+			fmt.Fprintf(tw, "    in\t%s\n", printable(underHere(waits.Path)))
+		}
 	}
 	row("lines skipped", s.Skipped)
 	row("lines that share an answer", s.Shared)

@@ -181,11 +181,7 @@ func (s *Store) open(ctx context.Context, create bool) error {
 			return err
 		}
 	}
-	var salt string
-	if err := s.conn.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'salt'").Scan(&salt); err != nil {
-		return err
-	}
-	if s.salt, err = hex.DecodeString(salt); err != nil {
+	if s.salt, err = readSalt(ctx, s.conn); err != nil {
 		return err
 	}
 	s.spill = newSpill(s.path, s.salt)
@@ -284,6 +280,15 @@ func (s *Store) fill(ctx context.Context) error {
 		_, err := s.conn.ExecContext(ctx, "INSERT INTO settings (name, value) VALUES ('salt', ?)", hex.EncodeToString(salt))
 		return err
 	})
+}
+
+// readSalt reads what tells this job file from any other.
+func readSalt(ctx context.Context, q querier) ([]byte, error) {
+	var salt string
+	if err := q.QueryRowContext(ctx, "SELECT value FROM settings WHERE name = 'salt'").Scan(&salt); err != nil {
+		return nil, err
+	}
+	return hex.DecodeString(salt)
 }
 
 func checkIdentity(ctx context.Context, conn *sql.Conn) (version int, err error) {

@@ -1,0 +1,249 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// takeUp saves what a run before set aside. What had been saved all the same, or is known otherwise by now, is told by the guards of each
+// arrow: nothing is saved twice.
+func (s *Store) takeUp(ctx context.Context) error {
+	for i := range s.spill.places {
+		if s.spill.places[i].file != nil {
+			continue // it is this run's own
+		}
+		if err := s.takeUpFrom(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeUpFrom saves the outcomes of one file before it takes that away: a death in between leaves some of them in both, and none in neither.
+func (s *Store) takeUpFrom(ctx context.Context, i int) error {
+	path := s.spill.places[i].path
+	w, err := s.spill.find(i)
+	if w == nil || err != nil {
+		return err
+	}
+	defer w.close()
+	for {
+		o, err := w.next()
+		if err != nil {
+			return err
+		}
+		if o == nil {
+			break
+		}
+		if err := s.applyOneByOne(ctx, []Outcome{*o}); AlreadySaved(err) {
+			continue
+		} else if err != nil {
+			return fmt.Errorf("take up %s: %w", path, err)
+		}
+		if o.Arrow == Complete {
+			s.spill.taken++
+		}
+	}
+	err = s.spill.disk.remove(path)
+	if err == nil {
+		// The id of an attempt that was handed back is given again. A power cut that brought the file back would let it speak of the new one.
+		err = s.spill.disk.syncFolder(filepath.Dir(path))
+	}
+	if err != nil {
+		return &Failure{"take up", err}
+	}
+	return nil
+}
+
+// waiting is a file of outcomes that were set aside for this job file.
+type waiting struct {
+	path string
+	file diskFile
+	r    *bufio.Reader
+}
+
+func (w *waiting) close() { w.file.Close() }
+
+// find opens the file at a place, nil when there is none of this job file. Others may put files into the shared folder: there, only what
+// is our own counts. Beside the job file, what is none of ours is a SpillError.
+func (a *spill) find(i int) (*waiting, error) {
+	path, shared := a.places[i].path, i > 0
+	f, err := a.disk.open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), shared && isForeign(err):
+		return nil, nil
+	case err != nil:
+		return nil, &Failure{"take up", err}
+	}
+	w := &waiting{path, f, bufio.NewReader(f)}
+	ours, err := a.isOurs(w, shared)
+	if !ours || err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// isForeign says of an error that it is no file of ours that cannot be opened. Any other may pass, and what was not taken up by then would
+// be asked for again.
+func isForeign(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// isOurs reads the first line, and no more of it than ours is long.
+func (a *spill) isOurs(w *waiting, shared bool) (bool, error) {
+	info, err := w.file.Stat()
+	if err != nil {
+		return false, &Failure{"take up " + w.path, err}
+	}
+	owner, known := info.Sys().(*syscall.Stat_t)
+	if shared && (!known || int(owner.Uid) != os.Geteuid() || info.Mode().Perm()&0o077 != 0) {
+		return false, nil
+	}
+	if !info.Mode().IsRegular() {
+		return false, &SpillError{w.path, "is not a regular file"}
+	}
+	head, err := w.r.Peek(len(a.head))
+	if err != nil && err != io.EOF {
+		return false, &Failure{"take up " + w.path, err}
+	}
+	switch {
+	case string(head) == a.head:
+		w.r.Discard(len(head))
+		return true, nil
+	case strings.HasPrefix(string(head), headForm):
+		w.r.Discard(len(head))
+		none, err := w.atEnd()
+		if !none && err == nil {
+			err = &SpillError{w.path, "holds answers of another job file"}
+		}
+		return none && !shared, err // room that was kept, and never used
+	}
+	cutOff, err := a.isCutOff(w, head)
+	if !cutOff && err == nil && !shared {
+		err = &SpillError{w.path, "stands in the way: it is none of batch"}
+	}
+	return cutOff, err
+}
+
+// isCutOff says that a death or a power cut came while the file was made: it holds the beginning of our first line, at most, and zeros.
+func (a *spill) isCutOff(w *waiting, head []byte) (bool, error) {
+	if !strings.HasPrefix(a.head, string(bytes.TrimRight(head, "\x00"))) {
+		return false, nil
+	}
+	w.r.Discard(len(head))
+	for {
+		b, err := w.r.ReadByte()
+		switch {
+		case err == io.EOF:
+			return true, nil
+		case err != nil:
+			return false, &Failure{"take up " + w.path, err}
+		case b != 0:
+			return false, nil
+		}
+	}
+}
+
+// atEnd says that no line follows: what is behind a zero was saved before, or is room.
+func (w *waiting) atEnd() (bool, error) {
+	next, err := w.r.Peek(1)
+	if err != nil && err != io.EOF {
+		return false, &Failure{"take up " + w.path, err}
+	}
+	return len(next) == 0 || next[0] == 0, nil
+}
+
+// next gives the next outcome, nil after the last. Lines that are not whole are passed over: they were cut off while they were written.
+func (w *waiting) next() (*Outcome, error) {
+	for {
+		if none, err := w.atEnd(); none || err != nil {
+			return nil, err
+		}
+		line, err := w.r.ReadBytes('\n')
+		if err == io.EOF {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, &Failure{"take up " + w.path, err}
+		}
+		sum, text, found := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
+		want, err := strconv.ParseUint(string(sum), 16, 32)
+		if !found || err != nil || crc32.Checksum(text, checksums) != uint32(want) {
+			continue
+		}
+		o := new(Outcome)
+		if err := json.Unmarshal(text, o); err != nil {
+			return nil, &SpillError{w.path, "holds answers that this batch cannot read: " + err.Error()}
+		}
+		return o, nil
+	}
+}
+
+// Waiting is a file in which outcomes wait for the next run to save them.
+type Waiting struct {
+	Path    string `json:"path"`
+	Jobs    int64  `json:"jobs"`    // whose outcomes are in it
+	Answers int64  `json:"answers"` // that are among them
+}
+
+// Waiting finds the outcomes of this job file that were set aside and not saved. While a run is on, they may be its own. A file that cannot
+// be read is passed over: the next run says what is wrong with it.
+func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
+	salt, err := readSalt(ctx, s.read)
+	if err != nil {
+		return nil, s.explain("read", err)
+	}
+	var all []Waiting
+	found := map[int64]bool{} // attempts: an outcome can stand in both files
+	a := newSpill(s.path, salt)
+	for i := range a.places {
+		w, err := a.find(i)
+		if w == nil || err != nil {
+			continue
+		}
+		waits, err := s.waitingIn(ctx, w, found)
+		w.close()
+		if err != nil {
+			return nil, s.explain("read", err)
+		}
+		if waits.Jobs > 0 {
+			all = append(all, waits)
+		}
+	}
+	return all, nil
+}
+
+func (s *Store) waitingIn(ctx context.Context, w *waiting, found map[int64]bool) (Waiting, error) {
+	waits := Waiting{Path: w.path}
+	for {
+		o, err := w.next()
+		if o == nil || err != nil {
+			return waits, nil
+		}
+		var open bool
+		if err := s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM attempts WHERE id = ? AND class IS NULL)", o.Attempt).Scan(&open); err != nil {
+			return waits, err
+		}
+		if !open || found[o.Attempt] {
+			continue
+		}
+		found[o.Attempt] = true
+		waits.Jobs++
+		if o.Arrow == Complete {
+			waits.Answers++
+		}
+	}
+}

@@ -1,0 +1,333 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// leftBehind is what a run leaves that died: the job file, and the disk on which it set outcomes aside.
+type leftBehind struct {
+	how  string
+	job  map[string][]byte // by suffix
+	disk *memDisk
+}
+
+// setAsideOnly sets the outcomes of four calls aside, two answers, a call that was given up and one that was not sent, and dies.
+func setAsideOnly(t *testing.T, path string) leftBehind {
+	s, err := Open(ctx, path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustImport(t, s, "a", "b", "c", "d", "e")
+	mustBegin(t, s)
+	d := newMemDisk()
+	s.spill.disk = d
+	claims := mustTurn(t, s, 4).Claims
+	a, b := answer(claims[0], string(claims[0].Body)), answer(claims[1], string(claims[1].Body))
+	given := Outcome{Job: claims[2].Job, Attempt: claims[2].Attempt, Arrow: Fail, Class: "unknown", Sent: true}
+	for _, outs := range [][]Outcome{{a}, {b, given}, {{Job: claims[3].Job, Attempt: claims[3].Attempt, Arrow: HandBack}}} {
+		if _, err := s.SetAside(outs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return leftBehind{"at the start", jobFiles(t, path), d}
+}
+
+func jobFiles(t *testing.T, path string) map[string][]byte {
+	files := map[string][]byte{}
+	for _, suffix := range []string{"", "-wal"} {
+		text, err := os.ReadFile(path + suffix)
+		if err == nil {
+			files[suffix] = text
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+// use opens what was left behind as the next run does.
+func (l leftBehind) use(t *testing.T, path string) *Store {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		os.Remove(path + suffix)
+	}
+	for suffix, text := range l.job {
+		if err := os.WriteFile(path+suffix, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Open(ctx, path, false)
+	if err != nil {
+		t.Fatalf("%s: %v", l.how, err)
+	}
+	s.spill.disk = l.disk
+	return s
+}
+
+// account is all that is known of every job and call.
+func account(t *testing.T, s *Store) string {
+	var all strings.Builder
+	fmt.Fprintln(&all, strings.Join(rows(t, s), "\n"))
+	found, err := s.read.Query(`
+		SELECT j.id, j.attempts, j.unknown, a.id, a.class, a.sent FROM jobs j LEFT JOIN attempts a ON a.job = j.id ORDER BY j.id, a.id`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer found.Close()
+	for found.Next() {
+		var job, attempts, unknown int64
+		var id, class, sent any
+		if err := found.Scan(&job, &attempts, &unknown, &id, &class, &sent); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&all, job, attempts, unknown, id, class, sent)
+	}
+	fmt.Fprintln(&all, totals(t, s))
+	return all.String()
+}
+
+const allTakenUp = "1 a done\n2 b done\n3 c failed\n4 d pending\n5 e pending\n"
+
+// A process that dies while it takes up what was set aside, or the power that fails then, loses none of it, and nothing is counted twice.
+func TestS2_TakeUpDies(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(fastDir(t), "prompts.batch.db")
+	r := rand.New(rand.NewPCG(4, 1))
+	begin := setAsideOnly(t, path)
+	var deaths []leftBehind
+	look := func(s *Store, op string) {
+		job := jobFiles(t, path)
+		deaths = append(deaths, leftBehind{"killed before: " + op, job, s.spill.disk.(*memDisk).killed()})
+		for range 3 {
+			deaths = append(deaths, leftBehind{"power cut before: " + op, job, s.spill.disk.(*memDisk).cut(r)})
+		}
+	}
+	s := begin.use(t, path)
+	begin.disk.step = func(op string) { look(s, op) }
+	if n, err := s.Recover(ctx); err != nil || n != 0 || s.TakenUp() != 2 {
+		t.Fatal(n, s.TakenUp(), err)
+	}
+	want := account(t, s)
+	if !strings.HasPrefix(want, allTakenUp) {
+		t.Error(want)
+	}
+	look(s, "the next")
+	s.Close()
+	if len(deaths) < 40 {
+		t.Errorf("only %d deaths", len(deaths))
+	}
+	for _, l := range deaths {
+		s := l.use(t, path)
+		if n, err := s.Recover(ctx); err != nil || n != 0 || len(l.disk.names) != 0 {
+			t.Errorf("%s: %d calls are unknown, %d files are left: %v", l.how, n, len(l.disk.names), err)
+		}
+		if diff := cmp.Diff(want, account(t, s)); diff != "" {
+			t.Errorf("%s:\n%s", l.how, diff)
+		}
+		s.Close()
+	}
+	t.Logf("%d deaths", len(deaths))
+}
+
+// What was taken up says nothing of the calls that are made afterwards, though one of these has the id of a call that was handed back.
+func TestS2_TakenUpForGood(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(fastDir(t), "prompts.batch.db")
+	l := setAsideOnly(t, path)
+	s := l.use(t, path)
+	if _, err := s.Recover(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	s, err := Open(ctx, path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustBegin(t, s)
+	claims := mustTurn(t, s, 3).Claims
+	s.Close()
+	if claims[0].Attempt != 4 {
+		t.Errorf("the first call has the id %d", claims[0].Attempt)
+	}
+	job := jobFiles(t, path)
+	for seed := range uint64(8) {
+		l := leftBehind{fmt.Sprintf("power cut %d", seed), job, l.disk.cut(rand.New(rand.NewPCG(seed, 2)))}
+		s := l.use(t, path)
+		if n, err := s.Recover(ctx); err != nil || n != int64(len(claims)) {
+			t.Errorf("%s: of %d calls that may have been paid for, %d are counted: %v", l.how, len(claims), n, err)
+		}
+		s.Close()
+	}
+}
+
+// Whichever operation fails while outcomes are taken up, the next try gets all of them.
+func TestS2_TakeUpEveryFault(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(fastDir(t), "prompts.batch.db")
+	begin := setAsideOnly(t, path)
+	failed := map[string]bool{}
+	for n := 1; ; n++ {
+		l := begin
+		l.disk = begin.disk.killed()
+		l.disk.n = n
+		s := l.use(t, path)
+		_, err := s.Recover(ctx)
+		if l.disk.failed == "" {
+			s.Close()
+			break
+		}
+		failed[l.disk.failed] = true
+		if err == nil {
+			t.Errorf("%s failed, and nobody was told", l.disk.failed)
+		}
+		if unknown, err := s.Recover(ctx); err != nil || unknown != 0 || s.TakenUp() != 2 || len(l.disk.names) != 0 {
+			t.Errorf("after a failing %s: %d taken up, %d unknown, %v", l.disk.failed, s.TakenUp(), unknown, err)
+		}
+		if got := account(t, s); !strings.HasPrefix(got, allTakenUp) {
+			t.Errorf("after a failing %s:\n%s", l.disk.failed, got)
+		}
+		s.Close()
+	}
+	for _, op := range []string{"open", "stat", "read", "remove", "sync folder"} {
+		if !failed[op] {
+			t.Errorf("%s never failed", op)
+		}
+	}
+}
+
+// A whole line that cannot be read is no torn one: its file is kept and named, whoever can read it.
+func TestS2_TakeUpUnreadable(t *testing.T) {
+	s := open(t)
+	path := s.Path() + spillSuffix
+	for _, text := range []string{`{"Job": "one"}`, `[1]`, `{`} {
+		line := fmt.Sprintf("%s%08x %s\n", s.spill.head, crc32.Checksum([]byte(text), checksums), text)
+		if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var unreadable *SpillError
+		if _, err := s.Recover(ctx); !errors.As(err, &unreadable) || unreadable.Path != path || json.Valid([]byte(unreadable.Problem)) {
+			t.Errorf("%s: %v", text, err)
+		}
+		if got, err := os.ReadFile(path); string(got) != line {
+			t.Errorf("%s: the file became %q: %v", text, got, err)
+		}
+	}
+}
+
+// Of a file without a line no more is held than a first line is long.
+func TestS2_TakeUpWithoutLines(t *testing.T) {
+	s := open(t)
+	path := s.Path() + spillSuffix
+	for name, begin := range map[string]string{"foreign": "x", "zeros": "", "cut off": s.spill.head[:20]} {
+		if err := os.WriteFile(path, []byte(begin), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, 32<<20); err != nil {
+			t.Fatal(err)
+		}
+		before := allocated()
+		_, err := s.Recover(ctx)
+		after := allocated()
+		var foreign *SpillError
+		if errors.As(err, &foreign) != (name == "foreign") || err != nil && foreign == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(path); (err == nil) != (name == "foreign") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if grown := after - before; grown > 4<<20 {
+			t.Errorf("%s: %d bytes were taken to read it", name, grown)
+		}
+	}
+}
+
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// Waiting tells of this job file's outcomes alone, by whatever name it is called, and of those only that are not saved.
+func TestS2_Waiting(t *testing.T) {
+	for _, where := range []string{"beside", "elsewhere"} {
+		t.Run(where, func(t *testing.T) {
+			t.Setenv("TMPDIR", t.TempDir())
+			t.Chdir(t.TempDir())
+			s, err := Open(ctx, "prompts.batch.db", true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { s.Close() }()
+			mustImport(t, s, "a", "b", "c")
+			mustBegin(t, s)
+			claims := mustTurn(t, s, 3).Claims
+			if where == "elsewhere" {
+				os.Mkdir("prompts.batch.db"+spillSuffix, 0o700)
+			}
+			answered := answer(claims[0], "x")
+			path, err := s.SetAside([]Outcome{answered, {Job: claims[1].Job, Attempt: claims[1].Attempt, Arrow: HandBack}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+			if diff := cmp.Diff([]Waiting{{path, 2, 1}}, mustWait(t, "prompts.batch.db")); diff != "" {
+				t.Error(diff)
+			}
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Of another job file, or of nobody.
+			for _, text := range [][]byte{bytes.Replace(whole, []byte(s.spill.head), []byte(headForm+strings.Repeat("0", 32)+"\n"), 1), []byte("a note\nof two lines\n")} {
+				os.WriteFile(path, text, 0o600)
+				if got := mustWait(t, "prompts.batch.db"); got != nil {
+					t.Errorf("of %q: %v", text[:20], got)
+				}
+			}
+			os.WriteFile(path, whole, 0o600)
+			if where == "elsewhere" { // somebody else could have written it
+				os.Chmod(path, 0o644)
+				if got := mustWait(t, "prompts.batch.db"); got != nil {
+					t.Error(got)
+				}
+				os.Chmod(path, 0o600)
+			}
+			if s, err = Open(ctx, "prompts.batch.db", false); err != nil {
+				t.Fatal(err)
+			}
+			mustApply(t, s, answered)
+			if diff := cmp.Diff([]Waiting{{path, 1, 0}}, mustWait(t, "prompts.batch.db")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func mustWait(t *testing.T, name string) []Waiting {
+	t.Helper()
+	s, err := OpenRead(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	all, err := s.Waiting(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
