@@ -78,12 +78,21 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"), Setup: setup, UpdateScripts: *update,
 		RequireExplicitExec: true, RequireUniqueNames: true,
+		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "resume": resume, "start": start, "finish": finish, "signal": signalProcess, "await": await, "await-file": awaitFile, "listening": listening,
 			"practice": startServer, "release": release, "ledger": ledger, "sent": sent,
 			"pick": pick, "lines": writeLines, "damage": damage, "mode": mode, "except": except,
 		},
 	})
+}
+
+// condition says whether a script has what it asks for: [netns] is a right to a network of its own, and the tool for it.
+func condition(name string) (bool, error) {
+	if name != "netns" {
+		return false, fmt.Errorf("no such condition: %s", name)
+	}
+	return exec.Command("unshare", "-rn", "ip", "link").Run() == nil, nil
 }
 
 // canary is the API key of every story. Some of its characters look otherwise in a URL or in base64.
