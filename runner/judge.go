@@ -243,7 +243,8 @@ func (s *streak) add(o store.Outcome, res *chat.Result) {
 	s.jobs = append(s.jobs, failure{o.Job, o.Attempt})
 }
 
-// stop closes the gate; the job that met the cause goes back and is claimed last by the next run.
+// stop closes the gate; the job that met the cause goes back and is claimed last by the next run. It gets another idempotency key where what
+// it met was its own failure, or one that the API had kept, and would stop each run anew.
 func (j *judge) stop(o store.Outcome, res *chat.Result, cause Cause) store.Outcome {
 	stop := &Stop{Cause: cause, Status: res.Status, Type: res.Type, Code: res.Code, Message: res.Message}
 	if res.Wait.Known {
@@ -259,6 +260,9 @@ func (j *judge) stop(o store.Outcome, res *chat.Result, cause Cause) store.Outco
 	}
 	if o.ErrorBody = res.Body; !possiblyPaid(res) {
 		o.Class = string(chat.RunStops)
+	}
+	if res.Class == chat.JobFailed || res.Class == chat.RunStops && res.Replayed {
+		o.Generation++
 	}
 	o.Arrow, o.Last = store.Release, true
 	return o

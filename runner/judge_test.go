@@ -53,6 +53,44 @@ func TestRunStops(t *testing.T) {
 			}
 		})
 	})
+	t.Run("an API that keeps failures by their keys does not stop the next run again", func(t *testing.T) {
+		for _, failure := range []chat.Result{
+			refused(chat.JobFailed, "", 404, "model_not_found"),
+			refused(chat.JobFailed, chat.Forbidden, 403, ""),
+			refused(chat.RunStops, chat.QuotaSpent, 402, ""),
+		} {
+			for _, latency := range []time.Duration{time.Second, 0} { // the failures are saved when the run stops, or about to be
+				in(t, 40, nil, func(w *world) {
+					mended := false
+					stored := map[string]chat.Result{}
+					w.api.latency = latency
+					w.api.answer = func(n int, _ string) chat.Result {
+						key := w.api.calls[n-1].key
+						res, found := stored[key]
+						if !found {
+							res = failure
+							if mended {
+								res = done("x")
+							}
+							stored[key] = res
+						}
+						res.Replayed = found && res.Class == chat.RunStops // of a failure of the job's own it would tell by itself
+						return res
+					}
+					if sum := w.run(Options{Concurrency: 8}); sum.Stop == nil || w.counts().Pending != 40 {
+						t.Fatalf("%+v: %+v", sum, w.counts())
+					}
+					mended = true
+					if failure.Class == chat.RunStops {
+						w.run(Options{Concurrency: 8}) // that it is one that was kept is only known once it came again
+					}
+					if sum := w.run(Options{Concurrency: 8}); sum.Stop != nil || w.counts().Done != 40 {
+						t.Errorf("%d: %+v", failure.Status, sum)
+					}
+				})
+			}
+		}
+	})
 	t.Run("an answer that comes late does not keep them failed", func(t *testing.T) {
 		in(t, 100, func(n int, prompt string) chat.Result {
 			if prompt == "p0" {

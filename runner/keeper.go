@@ -162,6 +162,7 @@ func (k *keeper) takeBack() {
 		o := &k.unsaved[i]
 		if _, found := k.back[o.Attempt]; found && o.Arrow == store.Fail {
 			o.Arrow, o.Last = store.Release, true
+			o.Generation++ // as TakeBack does: it was answered
 			delete(k.back, o.Attempt)
 		}
 	}

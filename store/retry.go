@@ -9,12 +9,16 @@ import (
 // did not report what it used.
 const InvalidAnswer = "invalid_answer"
 
-// putBack is the arrow of `batch retry` for a failed job. One that the API answered with a failure gets a new idempotency key, or the
-// API would replay that failure, and so does one whose answer was no good; one whose outcome is unknown keeps its key, or it could be paid for
-// twice.
+// nextGeneration is that of a failed job that is to be sent again. One that the API answered with a failure gets a new idempotency key, or
+// the API would replay that failure, and so does one whose answer was no good; one whose outcome is unknown keeps its key, or it could be
+// paid for twice.
+const nextGeneration = `generation +
+	(SELECT a.status IS NOT NULL AND (a.class = 'job_failed' OR a.reason IS '` + InvalidAnswer + `') FROM attempts a WHERE a.id = jobs.attempt)`
+
+// putBack is the arrow of `batch retry` for a failed job.
 const putBack = `
 	UPDATE jobs SET state = 'pending', attempt = NULL, run_after = 0, last = 0, used = 0, timeouts = 0, limited = 0, invalid = 0,
-	  generation = generation + (SELECT a.status IS NOT NULL AND (a.class = 'job_failed' OR a.reason IS '` + InvalidAnswer + `') FROM attempts a WHERE a.id = jobs.attempt)
+	  generation = ` + nextGeneration + `
 	WHERE state = 'failed' AND position IS NOT NULL`
 
 // RetryFailed puts all failed jobs of the input back to pending, with a new count of attempts, and n says how many.

@@ -212,7 +212,7 @@ func (s *Store) apply(ctx context.Context, o *Outcome) error {
 		return s.exec(ctx, "DELETE FROM attempts WHERE id = ? AND class IS NULL", o.Attempt)
 	case TakeBack:
 		return s.change(ctx, o, `
-			UPDATE jobs SET state = 'pending', attempt = NULL, run_after = 0, last = 1
+			UPDATE jobs SET state = 'pending', attempt = NULL, run_after = 0, last = 1, generation = `+nextGeneration+`
 			WHERE id = ? AND state = 'failed' AND attempt = ?`, o.Job, o.Attempt)
 	}
 	return fmt.Errorf("no such arrow: %d", o.Arrow)

@@ -194,19 +194,31 @@ func TestHandBackForgetsTheAttempt(t *testing.T) {
 }
 
 func TestTakeBack(t *testing.T) {
-	s := open(t)
-	mustImport(t, s, "a", "b")
-	mustBegin(t, s)
-	c := mustTurn(t, s, 1).Claims[0]
-	fail := Outcome{Job: c.Job, Attempt: c.Attempt}
-	failed(&fail)
-	mustTurn(t, s, 0, fail)
-	mustTurn(t, s, 0, Outcome{Job: c.Job, Attempt: c.Attempt, Arrow: TakeBack})
-	if got := counts(t, s); got.Failed != 0 || got.Pending != 2 {
-		t.Errorf("%+v", got)
-	}
-	if next := mustTurn(t, s, 1).Claims[0]; next.Job == c.Job {
-		t.Error("a job taken back goes last")
+	for what, c := range map[string]struct {
+		fail   func(*Outcome)
+		newKey bool
+	}{
+		"answered": {failed, true},
+		"unknown":  {func(o *Outcome) { o.Arrow, o.Class, o.Sent = Fail, "unknown", true }, false},
+		"a 500":    {func(o *Outcome) { o.Arrow, o.Class, o.Status, o.Sent = Fail, "unknown", 500, true }, false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s := open(t)
+			mustImport(t, s, "a", "b")
+			mustBegin(t, s)
+			first := move(t, s, c.fail)
+			mustTurn(t, s, 0, Outcome{Job: first.Job, Attempt: first.Attempt, Arrow: TakeBack})
+			if got := counts(t, s); got.Failed != 0 || got.Pending != 2 {
+				t.Errorf("%+v", got)
+			}
+			if next := move(t, s, failed); next.Job == first.Job {
+				t.Error("a job taken back goes last")
+			}
+			mustBegin(t, s)
+			if again := mustTurn(t, s, 1).Claims[0]; again.Job != first.Job || (again.IdempotencyKey != first.IdempotencyKey) != c.newKey {
+				t.Errorf("%+v after %+v", again, first)
+			}
+		})
 	}
 }
 
