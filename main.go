@@ -29,7 +29,7 @@ import (
 const (
 	exitOK          = 0
 	exitError       = 1 // unexpected; of verify: a mismatch
-	exitUsage       = 2 // wrong usage, bad or empty input: nothing was sent
+	exitUsage       = 2 // wrong usage, bad or empty input: nothing was sent; or made-up answers where real ones were expected, or the other way round
 	exitPartial     = 3 // finished, but some jobs failed or lines were skipped
 	exitStopped     = 4 // stopped early, can go on
 	exitStorage     = 5 // the job file or an output could not be read or written

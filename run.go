@@ -108,8 +108,8 @@ Reads JSON lines, JSON arrays, CSV, text and Parquet, packed by gzip or zstd or 
     replace "a" "b" .f every a made b                           number .f          to compare: {{if gt (number .f) 0.5}}
     contains "a" .f    for if: a is in it                       startsWith "a" .f  for if: it begins with a
 
-Exit codes: 0 every prompt is answered, 2 wrong usage or bad input (nothing sent), 3 finished but some failed or
-were skipped, 4 stopped early, 5 storage, 6 the job file is in use, 130/143 interrupted, 1 anything else.`,
+Exit codes: 0 every prompt is answered, 2 wrong usage or bad input, 3 finished but some failed or were
+skipped, 4 stopped early, 5 storage, 6 the job file is in use, 130/143 interrupted, 1 anything else.`,
 		Flags:  slices.Concat(fillInFlags(), flags, priceFlags(), budgetFlags(), outputFlags(), speechFlags()),
 		Action: func(ctx *cli.Context) error { return c.runVerb(ctx) },
 	}
