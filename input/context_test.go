@@ -327,7 +327,7 @@ func messagesOf(t interface{ Fatal(...any) }, body []byte) []string {
 	return all
 }
 
-// What goes out is a request whatever is dropped, and nothing but the messages changes.
+// What goes out is a request whatever is dropped: no more than has to be, of messages that stay in their order, and nothing else changes.
 func FuzzTrim(f *testing.F) {
 	f.Add([]byte(`[{"role":"user","content":"one"},{"role":"assistant","content":"two"} , {"content":"three","role":"us\u0065r"}]`), int64(14))
 	f.Add([]byte(`[{"role":"assistant","tool_calls":[{"id":"a"},7,{}]},{"role":"user","content":"x"},{"role":"tool","tool_call_id":"a","content":"y"},{"role":"user","content":"z"}]`), int64(30))
@@ -355,6 +355,19 @@ func FuzzTrim(f *testing.F) {
 		}
 		if p.Trimmed == 0 && !bytes.Equal(p.Body, before.Body) {
 			t.Errorf("nothing was dropped, and %s became %s", before.Body, p.Body)
+		}
+		if n := tokens.Count("m", before.Body) + 5; n <= limit && p.Trimmed > 0 {
+			t.Errorf("%d tokens in %d, and %s became %s", n, limit, before.Body, p.Body)
+		}
+		all, kept := messagesOf(t, before.Body), messagesOf(t, p.Body)
+		dropped := len(all) - len(kept)
+		for _, message := range all {
+			if len(kept) > 0 && message == kept[0] {
+				kept = kept[1:]
+			}
+		}
+		if len(kept) > 0 || (dropped > 0) != (p.Trimmed > 0) {
+			t.Errorf("%s became %s: %d turns were dropped", before.Body, p.Body, p.Trimmed)
 		}
 	})
 }

@@ -27,6 +27,11 @@ func readFile(t testing.TB, name string, content []byte, opt Options) (good []Pr
 	t.Helper()
 	r := NewReader(name, bytes.NewReader(content), opt)
 	defer r.Close()
+	return drained(r)
+}
+
+// drained reads to the end, or to what makes it impossible.
+func drained(r *Reader) (good []Prompt, bad []*LineError, end error) {
 	for {
 		p, err := r.Next()
 		var line *LineError
@@ -447,7 +452,7 @@ func TestEndlessRows(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, read as any format: no panic, rows in order, each a sound prompt or a printable error.
+// Whatever a file holds, read as any format: rows in order, each a sound prompt or a printable error, and the same however the bytes arrive.
 func FuzzFormats(f *testing.F) {
 	for i, s := range []string{"prompt,custom_id\n\"a\nb\",1\n", "a;prompt\n;\"x", `[{"prompt":"x"},{"prompt":1}]`, "{}\n{} [", "one\n--\n\ntwo", "\x1f\x8b", "\ufeffprompt\r\nx\r\n"} {
 		f.Add([]byte(s), uint8(i))
@@ -464,36 +469,43 @@ func FuzzFormats(f *testing.F) {
 		if how&8 != 0 {
 			opt.Prompt, _ = ParseTemplate("--prompt", `{{default "x" .prompt}}{{default "y" .text}}`)
 		}
-		r := NewReader("p", bytes.NewReader(file), opt)
-		defer r.Close()
-		last := 0
-		for {
-			p, err := r.Next()
-			var bad *LineError
-			var broken *FileError
-			switch {
-			case err == io.EOF:
-				return
-			case errors.As(err, &bad), errors.As(err, &broken):
-				if s := err.Error(); strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-					t.Fatalf("error %q", s)
+		read := func(from io.Reader) (log []string) {
+			r := NewReader("p", from, opt)
+			defer r.Close()
+			last := 0
+			for {
+				p, err := r.Next()
+				var bad *LineError
+				var broken *FileError
+				switch {
+				case err == io.EOF:
+					return log
+				case errors.As(err, &bad), errors.As(err, &broken):
+					if s := err.Error(); strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+						t.Fatalf("error %q", s)
+					}
+					log = append(log, err.Error())
+					if broken != nil {
+						return log
+					}
+					p.Line = bad.Line
+				case err != nil:
+					t.Fatal(err)
+				default:
+					wellMade(t, p)
+					if bytes.ContainsAny(p.Carried, "\r\n") {
+						t.Fatalf("carried over several lines: %q", p.Carried)
+					}
+					log = append(log, fmt.Sprintf("%d %q %s %s", p.Line, p.CustomID, p.Body, p.Carried))
 				}
-				if broken != nil {
-					return
+				if p.Line <= last && opt.Layout.Separator == "" || p.Line < last {
+					t.Fatalf("row %d after %d", p.Line, last)
 				}
-				p.Line = bad.Line
-			case err != nil:
-				t.Fatal(err)
-			default:
-				wellMade(t, p)
-				if bytes.ContainsAny(p.Carried, "\r\n") {
-					t.Fatalf("carried over several lines: %q", p.Carried)
-				}
+				last = p.Line
 			}
-			if p.Line <= last && opt.Layout.Separator == "" || p.Line < last {
-				t.Fatalf("row %d after %d", p.Line, last)
-			}
-			last = p.Line
+		}
+		if diff := cmp.Diff(read(bytes.NewReader(file)), read(&stepReader{string(file), 1})); diff != "" {
+			t.Fatalf("%q as %d (-at once +byte by byte):\n%s", file, how, diff)
 		}
 	})
 }

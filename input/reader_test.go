@@ -1,7 +1,6 @@
 package input
 
 import (
-	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -18,20 +17,11 @@ import (
 func readAll(t testing.TB, text string, opt Options) (good []Prompt, bad []*LineError, stats Stats) {
 	t.Helper()
 	r := NewReader("p.jsonl", strings.NewReader(text), opt)
-	for {
-		p, err := r.Next()
-		var line *LineError
-		switch {
-		case err == nil:
-			good = append(good, p)
-		case errors.As(err, &line):
-			bad = append(bad, line)
-		case err == io.EOF:
-			return good, bad, r.Stats()
-		default:
-			t.Fatal(err)
-		}
+	good, bad, err := drained(r)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return good, bad, r.Stats()
 }
 
 func fill(system string, fields ...string) Options {

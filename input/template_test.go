@@ -1,12 +1,37 @@
 package input
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 const templateRow = `{"text":"Löss 😀","n":12345678901234567890,"one":1,"half":0.50,"big":1e3,"yes":true,"no":null,"tags":["a","b\"",null],` +
 	`"my col":"x","turn":{"role":"user","content":"hi","n":1.0},"list":[{"a":1},{"a":2}],"empty":"","prompt":"own","temperature":"hot","Model":1,"custom_id":"c"}`
+
+// asked is the request that a template makes when it says text.
+func asked(text string) string {
+	return `{"model":"m","messages":[{"role":"user","content":` + string(quoted([]byte(text))) + `}]}`
+}
+
+// makes holds against what is wanted what each template says to a row, or how the error begins that it is.
+func makes(t *testing.T, row string, templates map[string]string) {
+	t.Helper()
+	for text, want := range templates {
+		good, bad, err := readFile(t, "p.jsonl", []byte(row), templated(t, text))
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", text, err)
+		case len(bad) == 1:
+			if !strings.HasPrefix(bad[0].Error(), "p.jsonl:1: "+want) {
+				t.Errorf("%s\n got %v\nwant %s", text, bad[0], want)
+			}
+		case string(good[0].Body) != asked(want):
+			t.Errorf("%s\n got %s\nwant %s", text, good[0].Body, want)
+		}
+	}
+}
 
 func TestTemplates(t *testing.T) {
 	for text, want := range map[string]string{
@@ -41,7 +66,7 @@ func TestTemplates(t *testing.T) {
 			continue
 		}
 		p := good[0]
-		if got := `{"model":"m","messages":[{"role":"user","content":` + string(quoted([]byte(want))) + `}]}`; string(p.Body) != got {
+		if got := asked(want); string(p.Body) != got {
 			t.Errorf("%s\n got %s\nwant %s", text, p.Body, got)
 		}
 		if p.CustomID != "c" || strings.Replace(templateRow, `,"custom_id":"c"`, "", 1) != string(p.Carried) {
@@ -99,7 +124,7 @@ func TestTemplateErrors(t *testing.T) {
 // A number goes with the verbs for numbers however it is written; what does not fit is an error, and no text like %!d(string=x).
 func TestTemplatePrintf(t *testing.T) {
 	const row = `{"one":1.0,"n":12345678901234567890,"m":1234567890123456789,"half":0.50,"big":1e3,"huge":1e400,"vast":1e999999999,"tiny":1e-999999999,"cell":"12.5","text":"é%!d","list":[1.0],"yes":true,"w":5}`
-	for text, want := range map[string]string{
+	makes(t, row, map[string]string{
 		`{{printf "%.2f %.1f %.2f %.0f" .one .half .big .cell}}`:                               "1.00 0.5 1000.00 12",
 		`{{printf "%d %d %d %d" .one .n .m .big}}`:                                             "1 12345678901234567890 1234567890123456789 1000",
 		`{{printf "%.2f %.1f %g" .n .m .n}}`:                                                   "12345678901234567890.00 1234567890123456789.0 1.234567890123456789e+19",
@@ -123,25 +148,13 @@ func TestTemplatePrintf(t *testing.T) {
 		`{{printf "%c" 55296}}`:                                                                "--prompt:1: printf \"%c\" 55296: %c wants the number of a character",
 		`{{printf "%9999999d" 1}}`:                                                             "--prompt:1: printf \"%9999999d\" 1: the format pads to more than 1000000",
 		`{{printf "%g" .huge}}`:                                                                "1e+400",
-	} {
-		good, bad, err := readFile(t, "p.jsonl", []byte(row), templated(t, text))
-		switch {
-		case err != nil:
-			t.Errorf("%s: %v", text, err)
-		case len(bad) == 1:
-			if !strings.HasPrefix(bad[0].Error(), "p.jsonl:1: "+want) {
-				t.Errorf("%s\n got %v\nwant %s", text, bad[0], want)
-			}
-		case string(good[0].Body) != `{"model":"m","messages":[{"role":"user","content":`+string(quoted([]byte(want)))+`}]}`:
-			t.Errorf("%s\n got %s\nwant %s", text, good[0].Body, want)
-		}
-	}
+	})
 }
 
 // Numbers compare with numbers however both are written, and texts with texts.
 func TestTemplateComparisons(t *testing.T) {
 	const row = `{"e":"5.5","five":5.0,"n":12345678901234567890,"m":9007199254740993,"int":5,"text":"b","yes":true,"no":null,"list":[1],"vast":1e999999999,"point":0.1,"cell":" 0.1 ","plus":"+5","zeros":"007"}`
-	for text, want := range map[string]string{
+	makes(t, row, map[string]string{
 		`{{if gt (number .e) 5}}more{{end}} {{gt (number .e) 5.5}} {{le 5 (number .e)}}`:                                                       "more false true",
 		`{{eq .five 5}} {{eq .int 5.0}} {{eq (number "5") .five .int}} {{ne .int 5}} {{eq .int 1 5}}`:                                          "true true true false true",
 		`{{lt .m .n}} {{eq .m 9007199254740992}} {{eq .m 9007199254740993}} {{ge .n .m}}`:                                                      "true false true true",
@@ -154,25 +167,13 @@ func TestTemplateComparisons(t *testing.T) {
 		`{{eq .list 1}}`:   "--prompt:1: eq .list 1: only texts are compared with texts",
 		`{{gt .vast 1}}`:   "--prompt:1: gt .vast 1: a number has too many digits",
 		`{{number "inf"}}`: `--prompt:1: number "inf": is no number`,
-	} {
-		good, bad, err := readFile(t, "p.jsonl", []byte(row), templated(t, text))
-		switch {
-		case err != nil:
-			t.Errorf("%s: %v", text, err)
-		case len(bad) == 1:
-			if !strings.HasPrefix(bad[0].Error(), "p.jsonl:1: "+want) {
-				t.Errorf("%s\n got %v\nwant %s", text, bad[0], want)
-			}
-		case string(good[0].Body) != `{"model":"m","messages":[{"role":"user","content":`+string(quoted([]byte(want)))+`}]}`:
-			t.Errorf("%s\n got %s\nwant %s", text, good[0].Body, want)
-		}
-	}
+	})
 }
 
 // No character of a row is cut in two, or becomes another one.
 func TestTemplateCharacters(t *testing.T) {
 	const row = `{"text":"Löss 😀","half":"a\ud83db","pair":"\ud83d\ude00","own":"\ufffd","in":{"h":"\udc00","x":1},"list":["a","b","c"],"n":1.0}`
-	for text, want := range map[string]string{
+	makes(t, row, map[string]string{
 		`{{slice .text 0 2}}|{{slice .text 5}}|{{slice .text 1 4}}|{{slice .text}}|{{slice .text 3 3}}`: "Lö|😀|öss|Löss 😀|",
 		`{{len .text}} {{len .pair}} {{len .list}} {{len .in}} {{len .}} {{.n | len}}`:                  "6 1 3 2 7 3",
 		`{{slice .list 1 | json}} {{slice .list 1 2}} {{.pair}}{{.own}}`:                                `["b","c"] ["b"] 😀` + "\ufffd",
@@ -187,19 +188,7 @@ func TestTemplateCharacters(t *testing.T) {
 		`{{slice .text 3 2}}`:                          "--prompt:1: slice .text 3 2: it ends before it begins",
 		`{{slice . 0}}`:                                "--prompt:1: slice . 0: the fields of an object have no order",
 		`{{replace "\xc3" "" .text}}`:                  "--prompt: makes a text that is not UTF-8",
-	} {
-		good, bad, err := readFile(t, "p.jsonl", []byte(row), templated(t, text))
-		switch {
-		case err != nil:
-			t.Errorf("%s: %v", text, err)
-		case len(bad) == 1:
-			if !strings.HasPrefix(bad[0].Error(), "p.jsonl:1: "+want) {
-				t.Errorf("%s\n got %v\nwant %s", text, bad[0], want)
-			}
-		case string(good[0].Body) != `{"model":"m","messages":[{"role":"user","content":`+string(quoted([]byte(want)))+`}]}`:
-			t.Errorf("%s\n got %s\nwant %s", text, good[0].Body, want)
-		}
-	}
+	})
 }
 
 // A system message is made by a template, too, and a row for which it is empty has none.
@@ -217,27 +206,31 @@ func TestSystemTemplate(t *testing.T) {
 	}
 }
 
-// Whatever a template and a row are: no panic, and a prompt or an error.
+// Whatever a template and a row are: a prompt or an error, the same each time; and a template without orders says what it is.
 func FuzzTemplate(f *testing.F) {
-	for _, text := range []string{`{{.text}}`, `{{default "x" .a.b | printf "%v"}}`, `{{range $k, $v := .}}{{$k}}{{json $v}}{{end}}`, `{{with index . "a"}}{{lookup . 1}}{{end}}`, `{{slice .text 1 2}}{{len .}}{{_step}}`, `{{printf "%-5.2f%d%*s" .n .n 3 .text}}`} {
+	for _, text := range []string{`{{.text}}`, `{{default "x" .a.b | printf "%v"}}`, `{{range $k, $v := .}}{{$k}}{{json $v}}{{end}}`, `{{with index . "a"}}{{lookup . 1}}{{end}}`, `{{slice .text 1 2}}{{len .}}{{_step}}`, `{{printf "%-5.2f%d%*s" .n .n 3 .text}}`, "plain } { text"} {
 		f.Add(text, `{"text":"x","a":[1,null,{"b":"\ud800"}]}`)
 	}
 	f.Fuzz(func(t *testing.T, text, row string) {
 		tmpl, err := ParseTemplate("--prompt", text)
 		if err != nil {
+			if said := err.Error(); !strings.Contains(said, "--prompt:") || strings.ContainsFunc(said, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Fatalf("%q: %q", text, said)
+			}
 			return
 		}
 		opt := fill("", "model", `"m"`)
 		opt.Prompt, opt.Layout.Format = tmpl, JSONL
-		r := NewReader("p", strings.NewReader(row), opt)
-		defer r.Close()
-		for {
-			p, err := r.Next()
-			if err == nil {
-				wellMade(t, p)
-			} else if _, bad := err.(*LineError); !bad {
-				return
+		good, bad, end := readFile(t, "p", []byte(row), opt)
+		for _, p := range good {
+			wellMade(t, p)
+			if !strings.Contains(text, "{{") && string(p.Body) != asked(text) {
+				t.Fatalf("%q became %s", text, p.Body)
 			}
+		}
+		again, badAgain, endAgain := readFile(t, "p", []byte(row), opt)
+		if first, second := fmt.Sprint(bodies(good), bad, end), fmt.Sprint(bodies(again), badAgain, endAgain); first != second {
+			t.Fatalf("%q makes of %q\n%s\nand then\n%s", text, row, first, second)
 		}
 	})
 }
