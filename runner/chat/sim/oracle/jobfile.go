@@ -68,6 +68,7 @@ type input struct {
 	number      int64
 	path, place string
 	sha256      []byte
+	rows        int64
 }
 
 type line struct {
@@ -247,9 +248,9 @@ func (j *jobFile) loadLines(db *sql.DB) error {
 }
 
 func (j *jobFile) loadFiles(db *sql.DB) error {
-	err := each(db, "SELECT number, path, place, sha256 FROM inputs ORDER BY number", func(scan func(...any) error) error {
+	err := each(db, "SELECT number, path, place, sha256, rows FROM inputs ORDER BY number", func(scan func(...any) error) error {
 		var in input
-		err := scan(&in.number, &in.path, &in.place, &in.sha256)
+		err := scan(&in.number, &in.path, &in.place, &in.sha256, &in.rows)
 		j.inputs = append(j.inputs, in)
 		return err
 	})

@@ -32,6 +32,7 @@ func Check(c Case) []string {
 	for _, name := range f.walk(c) {
 		if j := f.open(c.Folder, name); j != nil {
 			f.states(j, c)
+			f.inputs(j)
 			f.records(j, c)
 			f.outputs(j, c)
 			files = append(files, j)

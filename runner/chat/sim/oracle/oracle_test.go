@@ -67,7 +67,7 @@ func TestFindings(t *testing.T) {
 		spoil func(w *world)
 		want  []string // a finding for each, which holds it
 	}{
-		{"two jobs at one place", func(w *world) { w.sql("UPDATE skipped SET position = 2") }, []string{"position 2 is held 2 times", "position 5 among 4", "errors.jsonl: line 4 stands after"}},
+		{"two jobs at one place", func(w *world) { w.sql("UPDATE skipped SET position = 2") }, []string{"position 2 is held 2 times", "position 5 among 4", "errors.jsonl: line 4 stands after", "line 4 of in.jsonl stands at 2, not at 4", "line 5 of in.jsonl stands at 5, not at 3"}},
 		{"running at the end", func(w *world) {
 			w.sql("UPDATE jobs SET state = 'running' WHERE line = 3; UPDATE attempts SET class = NULL, duration_ms = NULL, status = NULL, sent = NULL WHERE job = (SELECT id FROM jobs WHERE line = 3)")
 		},
@@ -102,7 +102,27 @@ func TestFindings(t *testing.T) {
 		{"another body than was sent", func(w *world) {
 			w.sql("UPDATE jobs SET body = CAST(replace(body, 'a river', 'a riven') AS BLOB) WHERE line = 1")
 		},
-			[]string{"no attempt is on record", "has 1 attempts on record at http://127.0.0.1:1/v1, which got 0 calls", "another prompt than was sent"}},
+			[]string{"no attempt is on record", "has 1 attempts on record at http://127.0.0.1:1/v1, which got 0 calls", "another prompt than was sent", `asks "a river", and "a riven" is kept`}},
+		{"a line that is not kept", func(w *world) {
+			w.sql("DELETE FROM skipped; UPDATE jobs SET position = 4 WHERE line = 5; UPDATE inputs SET rows = 4")
+		}, []string{"line 4 of in.jsonl is not kept", "errors.jsonl has 2 rows, not 1", "errors.jsonl: line 4 is not in the input"}},
+		{"fewer rows than were imported", func(w *world) { w.sql("UPDATE inputs SET rows = 6") }, []string{"in.jsonl was imported with 6 rows, and 5 are kept"}},
+		{"lines in another order", func(w *world) {
+			w.sql("UPDATE jobs SET position = 9 WHERE line = 1; UPDATE jobs SET position = 1 WHERE line = 2; UPDATE jobs SET position = 2 WHERE line = 1")
+		}, []string{"line 1 of in.jsonl stands at 2, not at 1", "line 2 of in.jsonl stands at 1, not at 3", "line 3 of in.jsonl stands at 3, not at 2", "later in the input, or twice"}},
+		{"a line by another name", func(w *world) { w.sql("UPDATE jobs SET custom_id = 'pond' WHERE line = 5") }, []string{`line 5 of in.jsonl is called "lake", and kept as "pond"`, "another custom_id"}},
+		{"a request without a field of its line", func(w *world) {
+			w.sql(`UPDATE jobs SET body = CAST(replace(body, ',"n":1', '') AS BLOB) WHERE line = 5`)
+		},
+			[]string{"line 5 of in.jsonl has n 1, and  is kept", "no attempt is on record", "got 0 calls"}},
+		{"a request with a field that nobody asked for", func(w *world) {
+			w.sql(`UPDATE jobs SET body = CAST(replace(body, ',"n":1', ',"n":1,"top_p":0.5') AS BLOB) WHERE line = 5`)
+		},
+			[]string{"line 5 of in.jsonl has no top_p, and 0.5 is kept", "no attempt is on record", "got 0 calls"}},
+		{"a request with another turn", func(w *world) {
+			w.sql(`UPDATE jobs SET body = CAST(replace(body, '[{"role":"user"', '[{"role":"system","content":"Lie."},{"role":"user"') AS BLOB) WHERE line = 5`)
+		},
+			[]string{"line 5 of in.jsonl has another conversation", "no attempt is on record", "got 0 calls"}},
 		{"another salt, so other keys", func(w *world) { w.sql("UPDATE settings SET value = '00' WHERE name = 'salt'") }, nil},
 		{"another answer than was sent", func(w *world) {
 			w.sql(`UPDATE answers SET response = CAST(response || ' x' AS BLOB) WHERE job = ` + river)
@@ -127,7 +147,7 @@ func TestFindings(t *testing.T) {
 		}, []string{"has 2 rows, not 3"}},
 		{"a result cut", func(w *world) { w.edit("in.results.jsonl", func(text string) string { return text[:len(text)-1] }) }, []string{"the last line is cut"}},
 		{"the answer of another", func(w *world) { w.edit("in.results.jsonl", replace(`"content":"`, `"content":"Not so. `)) }, []string{"has another answer than the job file"}},
-		{"the prompt of another", func(w *world) { w.edit("in.results.jsonl", replace("a river", "a brook")) }, []string{"another prompt than was sent", "another prompt than its input"}},
+		{"the prompt of another", func(w *world) { w.edit("in.results.jsonl", replace("a river", "a brook")) }, []string{"another prompt than was sent"}},
 		{"another custom_id", func(w *world) { w.edit("in.results.jsonl", replace(`"custom_id":null`, `"custom_id":"x"`)) }, []string{"another custom_id"}},
 		{"a failure missing", func(w *world) {
 			w.edit("in.errors.jsonl", func(text string) string { return text[strings.Index(text, "\n")+1:] })
@@ -251,6 +271,15 @@ func TestOlder(t *testing.T) {
 	match(t, oracle.Check(c), []string{"has 2 rows, not 3"})
 	c.Except = []string{"in.results.jsonl"}
 	if found := oracle.Check(c); len(found) > 0 {
+		t.Errorf("%q", found)
+	}
+}
+
+// An input that was edited after it was imported says nothing of what was.
+func TestEditedInput(t *testing.T) {
+	w := newWorld(t)
+	w.must(os.WriteFile(w.path("in.jsonl"), []byte(`{"prompt":"another"}`), 0o600))
+	if found := w.check(); len(found) > 0 {
 		t.Errorf("%q", found)
 	}
 }

@@ -16,16 +16,13 @@ import (
 	"syscall"
 )
 
-// outputs holds the files that were written from a job file against it and against the prompt files. What somebody else has put in their
+// outputs holds the files that were written from a job file against it. What somebody else has put in their
 // place is not looked at, nor is a selection of columns or rows.
 func (f *findings) outputs(j *jobFile, c Case) {
 	if j.purged() {
 		return
 	}
-	w := written{f: f, j: j, c: c, entries: j.entries(), prompts: map[int64]map[int64]string{}}
-	for _, in := range j.inputs {
-		w.prompts[in.number] = j.prompts(in)
-	}
+	w := written{f: f, j: j, c: c, entries: j.entries()}
 	for _, o := range j.outputs {
 		if name, err := filepath.Rel(c.Folder, o.path); err == nil && slices.Contains(c.Except, name) {
 			continue
@@ -55,7 +52,6 @@ type written struct {
 	j       *jobFile
 	c       Case
 	entries map[place]entry
-	prompts map[int64]map[int64]string // by input and line
 }
 
 func (w *written) check(o output, text []byte) {
@@ -237,24 +233,12 @@ func (w *written) row(path string, r row, e entry, results bool) {
 	if said, ok := lastUser(e.job.body); ok && r.Prompt != nil && *r.Prompt != said {
 		w.f.add("%s: line %d has another prompt than was sent: %.100q, not %.100q", path, r.Line, *r.Prompt, said)
 	}
-	if said, ok := w.prompts[w.inputOf(r)][r.Line]; ok && r.Prompt != nil && *r.Prompt != said {
-		w.f.add("%s: line %d has another prompt than its input: %.100q, not %.100q", path, r.Line, *r.Prompt, said)
-	}
 	if !results {
 		return
 	}
 	if got := readReply(w.j.answers[e.job.id].response); r.Content != nil && got.content != "" && *r.Content != got.content {
 		w.f.add("%s: line %d has another answer than the job file: %.100q, not %.100q", path, r.Line, *r.Content, got.content)
 	}
-}
-
-func (w *written) inputOf(r row) int64 {
-	for _, in := range w.j.inputs {
-		if r.File == nil || *r.File == in.path {
-			return in.number
-		}
-	}
-	return 0
 }
 
 // sums are the columns of the usage file that have to add up.

@@ -39,7 +39,8 @@ func newWorld(t *testing.T) *world {
 	var err error
 	w.server, err = sim.New(sim.Options{Ledger: true, Script: w.script})
 	w.must(err)
-	w.lines = []string{`{"prompt":"a river"}`, `{"prompt":"twice"}`, `{"prompt":"refused"}`, `{"prompt":""}`, `{"prompt":"a lake"}`, `{"prompt":"gone"}`}
+	w.lines = []string{`{"prompt":"a river"}`, `{"prompt":"twice"}`, `{"prompt":"refused"}`, `{"prompt":""}`,
+		`{"custom_id":"lake","body":{"model":"m","messages":[{"role":"user","content":"a lake"}],"n":1,"user":"u"}}`, `{"prompt":"gone"}`}
 	w.run(true)
 	w.lines = w.lines[:5]
 	w.run(false)
@@ -76,7 +77,7 @@ func (w *world) run(dies bool) {
 	w.must(err)
 	_, err = st.Recover(ctx)
 	w.must(err)
-	_, err = st.Import(ctx, store.ImportOptions{}, func(imp *store.Importer) error { return w.load(imp, text) })
+	_, err = st.Import(ctx, store.ImportOptions{Settings: map[string]string{"fill.model": `"m"`}}, func(imp *store.Importer) error { return w.load(imp, text) })
 	w.must(err)
 	w.must(st.BeginRun(ctx, store.Run{Started: time.Now(), Endpoint: endpoint, Version: "test"}))
 	w.drain(st, dies)
@@ -90,16 +91,23 @@ func (w *world) run(dies bool) {
 func (w *world) load(imp *store.Importer, text []byte) error {
 	imp.File("in.jsonl")
 	for i, line := range w.lines {
-		var l struct{ Prompt string }
+		var l struct {
+			Prompt   string
+			CustomID string `json:"custom_id"`
+			Body     json.RawMessage
+		}
 		w.must(json.Unmarshal([]byte(line), &l))
-		if l.Prompt == "" {
+		if l.Prompt == "" && l.Body == nil {
 			w.must(imp.Skip(store.Skipped{Line: i + 1, Message: "prompt: is empty"}))
 			continue
 		}
-		body := fmt.Appendf(nil, `{"model":"m","messages":[{"role":"user","content":%q}]}`, l.Prompt)
+		body := []byte(l.Body)
+		if body == nil {
+			body = fmt.Appendf(nil, `{"model":"m","messages":[{"role":"user","content":%q}]}`, l.Prompt)
+		}
 		key, err := chat.Key(body)
 		w.must(err)
-		w.must(imp.Add(store.Job{Line: i + 1, Model: "m", Key: key, Body: body}))
+		w.must(imp.Add(store.Job{Line: i + 1, CustomID: l.CustomID, HasCustomID: l.CustomID != "", Model: "m", Key: key, Body: body}))
 	}
 	return imp.EndFile(store.Input{Path: "in.jsonl", Place: w.path("in.jsonl"), SHA256: sha256.Sum256(text), Size: int64(len(text)), Rows: len(w.lines)})
 }
