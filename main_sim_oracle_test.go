@@ -89,6 +89,7 @@ func (s *simulation) charged() spent {
 
 // checkEnd is what must hold when everything is answered.
 func (s *simulation) checkEnd() {
+	s.checkLines()
 	s.answers(`SELECT w.job, j.body || char(0) || w.response FROM answers w JOIN jobs j ON j.id = w.job WHERE j.state = 'done'`, s.checkAnswer)
 	billed := map[string]int{}
 	for _, c := range s.api.practice.Ledger() {
@@ -99,6 +100,32 @@ func (s *simulation) checkEnd() {
 	for key, n := range billed {
 		if n > 1 && !s.api.plan.ignores {
 			s.t.Errorf("%s was billed %d times", key, n)
+		}
+	}
+}
+
+// checkLines: every line that was written is a job that is done, or shares one, in its place, and nothing else is.
+func (s *simulation) checkLines() {
+	var asked []string
+	s.answers(`SELECT position, state || ' ' || body FROM jobs WHERE position IS NOT NULL UNION ALL
+		SELECT s.position, j.state || ' ' || j.body FROM shared s JOIN jobs j ON j.position = s.first ORDER BY 1`, func(position int64, text string) {
+		asked = append(asked, text)
+		if position != int64(len(asked)) {
+			s.t.Errorf("the job at %d is the %dth", position, len(asked))
+		}
+	})
+	if len(asked) != len(s.lines) {
+		s.t.Errorf("%d jobs for %d lines", len(asked), len(s.lines))
+		return
+	}
+	for i, l := range s.lines {
+		state, body, _ := strings.Cut(asked[i], " ")
+		var request struct {
+			Messages []struct{ Content string }
+			Most     int `json:"max_tokens"`
+		}
+		if err := json.Unmarshal([]byte(body), &request); err != nil || state != "done" || len(request.Messages) != 1 || request.Messages[0].Content != l.prompt || request.Most != l.most {
+			s.t.Errorf("line %d asks %q for %d tokens; it is %s as %s (%v)", i+1, l.prompt, l.most, state, body, err)
 		}
 	}
 }
