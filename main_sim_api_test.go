@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -73,16 +74,9 @@ type spell struct {
 
 // simCall is a call as the API saw it.
 type simCall struct {
-	process int
-	key     string
-	prompt  string
-	body    [32]byte
-	at      time.Time
-	answer  time.Time // when the last byte went out, zero when it never did
-	fault   string
-	status  int
-	whole   bool
-	stops   bool // the answer is one that stops a run
+	wireCall
+	answer time.Time // when its answer began, zero when it never did
+	stops  bool      // the answer is one that stops a run
 }
 
 func newSimAPI(t *testing.T, seed uint64, plan apiPlan) *simAPI {
@@ -127,18 +121,25 @@ func (a *simAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.mu.Unlock()
 		return
 	}
-	process, _ := strconv.Atoi(r.Header.Get(childHeader))
-	c := &simCall{process: process, key: r.Header.Get("Idempotency-Key"), prompt: promptOf(body), body: sha256.Sum256(asStored(body)), at: time.Now()}
+	c := &simCall{wireCall: wireCall{Call: sim.Call{Key: r.Header.Get("Idempotency-Key"), Body: sha256.Sum256(asStored(body)), When: time.Now()}, prompt: promptOf(body)}}
+	c.child, _ = strconv.Atoi(r.Header.Get(childHeader))
 	fault, random := a.enter(c, body)
-	defer func() { a.ring(c.process, true) }() // also after a panic, which is how an answer is cut
+	defer func() { a.ring(c.child, true) }() // also after a panic, which is how an answer is cut
 	a.mu.Lock()
 	plan := a.plan
 	a.mu.Unlock()
-	if plan.sawtooth > 0 && !pass(r.Context(), time.Duration(random.Int64N(int64(plan.sawtooth)))) {
-		return
+	c.serve(&a.mu, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wait(r.Context(), plan.sawtooth, random)
+		a.limit.head(w.Header(), plan.headers, random)
+		a.respond(w, r, body, c, fault, random, plan)
+	}), w, r)
+}
+
+// wait takes a part of a time that is drawn. An answer that nobody waits for any more is not given.
+func wait(ctx context.Context, most time.Duration, r *rand.Rand) {
+	if most > 0 && !pass(ctx, time.Duration(r.Int64N(int64(most)))) {
+		panic(http.ErrAbortHandler)
 	}
-	a.limit.head(w.Header(), plan.headers, random)
-	a.respond(w, r, body, c, fault, random, plan)
 }
 
 // askedWait is a wait that a process was asked for with a 429: all of its calls, not one alone.
@@ -168,9 +169,9 @@ func asStored(body []byte) []byte {
 // enter writes a call down and draws what becomes of it.
 func (a *simAPI) enter(c *simCall, body []byte) (simFault, *rand.Rand) {
 	a.mu.Lock()
-	a.bodies[c.body] = body
-	n := a.times[c.body]
-	a.times[c.body]++
+	a.bodies[c.Body] = body
+	n := a.times[c.Body]
+	a.times[c.Body]++
 	a.calls = append(a.calls, c)
 	if len(a.calls) > a.most {
 		select {
@@ -178,33 +179,33 @@ func (a *simAPI) enter(c *simCall, body []byte) (simFault, *rand.Rand) {
 		default:
 		}
 	}
-	r := rand.New(rand.NewPCG(a.seed^binary.LittleEndian.Uint64(c.body[:8]), uint64(n)))
+	r := rand.New(rand.NewPCG(a.seed^binary.LittleEndian.Uint64(c.Body[:8]), uint64(n)))
 	fault := a.draw(c, r)
-	c.fault = fault.kind
+	c.Fault = fault.kind
 	for _, w := range a.waits {
-		if w.process == c.process && c.at.After(w.asked) && c.at.Before(w.until) {
-			a.early = append(a.early, fmt.Sprintf("a call came %s before the end of a wait of %s that had been asked for", w.until.Sub(c.at), w.until.Sub(w.asked)))
+		if w.process == c.child && c.When.After(w.asked) && c.When.Before(w.until) {
+			a.early = append(a.early, fmt.Sprintf("a call came %s before the end of a wait of %s that had been asked for", w.until.Sub(c.When), w.until.Sub(w.asked)))
 		}
 	}
 	a.mu.Unlock()
-	a.ring(c.process, false)
+	a.ring(c.child, false)
 	return fault, r
 }
 
 // draw says what befalls a call.
 func (a *simAPI) draw(c *simCall, r *rand.Rand) simFault {
-	if kept, found := a.kept[c.key]; found && a.plan.keepsBad {
+	if kept, found := a.kept[c.Key]; found && a.plan.keepsBad {
 		return simFault{kind: "kept " + kept.kind}
 	}
 	for _, s := range a.plan.weather {
-		if !c.at.Before(s.from) && c.at.Before(s.to) {
+		if !c.When.Before(s.from) && c.When.Before(s.to) {
 			return simFault{kind: s.kind}
 		}
 	}
-	if len(a.plan.rpm) > 0 && !a.limit.admit(c.at, a.plan.rpm) {
+	if len(a.plan.rpm) > 0 && !a.limit.admit(c.When, a.plan.rpm) {
 		return simFault{kind: "limit"}
 	}
-	fate := rand.New(rand.NewPCG(a.seed, binary.LittleEndian.Uint64(c.body[8:16]))).Float64()
+	fate := rand.New(rand.NewPCG(a.seed, binary.LittleEndian.Uint64(c.Body[8:16]))).Float64()
 	for _, f := range a.plan.fatal {
 		if fate -= f.share; fate < 0 {
 			return f
@@ -223,8 +224,8 @@ func (a *simAPI) draw(c *simCall, r *rand.Rand) simFault {
 func (a *simAPI) keep(c *simCall, f simFault) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.plan.keepsBad && c.key != "" {
-		a.kept[c.key] = f
+	if a.plan.keepsBad && c.Key != "" {
+		a.kept[c.Key] = f
 	}
 }
 
@@ -272,13 +273,16 @@ func (a *simAPI) log() []simCall {
 	return all
 }
 
-// ledger is the calls as the oracle wants them.
-func (a *simAPI) ledger() []sim.Call {
+// ledger is the calls as the oracle wants them. Where the network loses answers, nobody knows which of them arrived.
+func (a *simAPI) ledger(lossy bool) []sim.Call {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	all := make([]sim.Call, len(a.calls))
 	for i, c := range a.calls {
-		all[i] = sim.Call{Key: c.key, Body: c.body, Status: c.status, Fault: c.fault, Whole: c.whole, When: c.at}
+		all[i] = c.Call
+		if lossy {
+			all[i].Reply = nil
+		}
 	}
 	return all
 }

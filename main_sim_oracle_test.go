@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"testing/synctest"
 
 	"batch/runner/chat/sim"
 	"batch/runner/chat/sim/oracle"
@@ -28,7 +29,7 @@ func (s *simulation) check(p *simProcess) {
 		s.checkSaved()
 	}
 	s.checkMoney()
-	if s.plan.network == (netFaults{}) && len(s.plan.outages) == 0 { // else a call may be on its way for long, and a refusal get lost
+	if !s.lossy() { // else a call may be on its way for long, and a refusal get lost
 		for _, early := range s.api.early {
 			s.t.Error(early)
 		}
@@ -38,11 +39,15 @@ func (s *simulation) check(p *simProcess) {
 // look asks the oracle; current says that the files in the folder are what the job file says now, but for the older ones.
 func (s *simulation) look(p *simProcess, current bool, older ...string) {
 	s.t.Helper()
-	for _, wrong := range oracle.Check(oracle.Case{Folder: s.dir, Ledgers: map[string][]sim.Call{simURL: s.api.ledger()}, Key: simKey,
+	synctest.Wait() // for the API to see how its last answers went
+	for _, wrong := range oracle.Check(oracle.Case{Folder: s.dir, Ledgers: map[string][]sim.Call{simURL: s.api.ledger(s.lossy())}, Key: simKey,
 		Said: append(p.said.Bytes(), p.out.Bytes()...), Died: s.deaths > 0 || p.code == exitInterrupted && p.hasty, Open: s.open, Lossy: true, Current: current, Except: older}) {
 		s.t.Error(wrong)
 	}
 }
+
+// lossy says that the network of the plan loses what is sent.
+func (s *simulation) lossy() bool { return s.plan.network != (netFaults{}) || len(s.plan.outages) > 0 }
 
 // checkSaved: an answer that was saved stays as it was.
 func (s *simulation) checkSaved() {

@@ -95,9 +95,9 @@ func (a *simAPI) refuse(w http.ResponseWriter, c *simCall, kind string, status i
 		w.Header().Set("Location", "http://elsewhere.test/")
 	}
 	if kind == "429" || kind == "limit" || kind == "bare 429" {
-		a.ask(c.process, w.Header())
+		a.ask(c.child, w.Header())
 	}
-	a.end(c, status, stops, false)
+	a.end(c, stops)
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	w.Write([]byte(text))
@@ -120,28 +120,28 @@ func (a *simAPI) nonsense(w http.ResponseWriter, c *simCall, kind string) {
 	case "html 502":
 		status, text = 502, "<html><title>502 Bad Gateway</title></html>"
 	}
-	a.end(c, status, false, false)
+	a.end(c, false)
 	w.WriteHeader(status)
 	w.Write([]byte(text))
 }
 
-// end notes how a call was answered, before it is.
-func (a *simAPI) end(c *simCall, status int, stops, whole bool) {
+// end notes when a call is answered, and whether that stops its run.
+func (a *simAPI) end(c *simCall, stops bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c.status, c.stops, c.whole, c.answer = status, stops, whole, time.Now()
+	c.stops, c.answer = stops, time.Now()
 }
 
 // deliver does the work, which is paid, and brings the answer on its way, or a part of it.
 func (a *simAPI) deliver(w http.ResponseWriter, r *http.Request, body []byte, c *simCall, kind string, random *rand.Rand) {
 	rec := a.work(r, body)
 	text := rec.Body.Bytes()
-	if kind == "late" && !pass(r.Context(), time.Duration(random.IntN(50))*time.Second) {
-		return
+	if kind == "late" {
+		wait(r.Context(), 50*time.Second, random)
 	}
 	if kind == "lost 500" && rec.Code == http.StatusOK {
 		a.keep(c, simFault{kind: "500"})
-		a.end(c, 500, false, false)
+		a.end(c, false)
 		http.Error(w, `{"error":{"message":"lost","type":"server_error","code":"internal_error"}}`, 500)
 		return
 	}
@@ -163,15 +163,15 @@ func (a *simAPI) deliver(w http.ResponseWriter, r *http.Request, body []byte, c 
 		w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	}
 	cut := kind == "cut"
-	a.end(c, rec.Code, false, rec.Code == http.StatusOK && !cut)
+	a.end(c, false)
 	w.WriteHeader(rec.Code)
 	if cut {
 		text = text[:random.IntN(len(text)+1)]
 	}
-	if (cut || kind == "drip" || kind == "stall") && !a.drip(w, r, text, kind, random) {
-		return
-	} else if !cut && kind != "drip" && kind != "stall" {
-		w.Write(text)
+	if cut || kind == "drip" || kind == "stall" {
+		a.drip(w, r, text, kind, random)
+	} else if _, err := w.Write(text); err != nil {
+		panic(http.ErrAbortHandler)
 	}
 	if cut {
 		panic(http.ErrAbortHandler)
@@ -179,21 +179,22 @@ func (a *simAPI) deliver(w http.ResponseWriter, r *http.Request, body []byte, c 
 }
 
 // drip sends text in pieces; a stalled one stops in the middle.
-func (a *simAPI) drip(w http.ResponseWriter, r *http.Request, text []byte, kind string, random *rand.Rand) bool {
+func (a *simAPI) drip(w http.ResponseWriter, r *http.Request, text []byte, kind string, random *rand.Rand) {
 	out := http.NewResponseController(w)
 	pieces := 1 + random.IntN(6)
 	for i := range pieces {
 		if kind == "stall" && i == pieces/2 {
 			<-r.Context().Done()
-			return false
+			panic(http.ErrAbortHandler)
 		}
-		if kind == "drip" && !pass(r.Context(), time.Duration(random.IntN(20_000))*time.Millisecond) {
-			return false
+		if kind == "drip" {
+			wait(r.Context(), 20*time.Second, random)
 		}
 		if _, err := w.Write(text[len(text)*i/pieces : len(text)*(i+1)/pieces]); err != nil {
-			return false
+			panic(http.ErrAbortHandler)
 		}
-		out.Flush()
+		if out.Flush() != nil {
+			panic(http.ErrAbortHandler)
+		}
 	}
-	return true
 }

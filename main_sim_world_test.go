@@ -208,7 +208,7 @@ func (s *simulation) story() string {
 		fmt.Fprintf(&b, "--- batch %q: exit %d, died %t\n%s", p.args, p.code, p.died, simProgress.ReplaceAllString(p.said.String(), ""))
 	}
 	for i, c := range s.api.log() {
-		fmt.Fprintf(&b, "%d: process %d, %s to %s, %s, %q: %d %s\n", i, c.process, c.at.Sub(s.begun), c.answer.Sub(s.begun), c.key, c.prompt[:min(len(c.prompt), 24)], c.status, c.fault)
+		fmt.Fprintf(&b, "%d: process %d, %s to %s, %s, %q: %d %s\n", i, c.child, c.When.Sub(s.begun), c.answer.Sub(s.begun), c.Key, c.prompt[:min(len(c.prompt), 24)], c.Status, c.Fault)
 	}
 	return b.String()
 }

@@ -37,7 +37,7 @@ func (t *thread) kept(call sim.Call, sent reply) string {
 	switch {
 	case !sent.completion:
 		return "is done by what is no answer"
-	case !w.assembled && !call.Whole, w.assembled && !call.Whole && !got.ended:
+	case !call.Whole && !(w.assembled && sent.ended): // what comes after the finish reason of a stream may be lost
 		return "is done by an answer that was cut"
 	case !w.assembled && !bytes.Equal(bytes.TrimSpace(w.response), bytes.TrimSpace(call.Reply)):
 		return fmt.Sprintf("has another answer than was sent:\n%.200q\n%.200q", w.response, call.Reply)

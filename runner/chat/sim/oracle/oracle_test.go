@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"database/sql"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"batch/runner/chat/sim"
 	"batch/runner/chat/sim/oracle"
 )
 
@@ -253,6 +257,45 @@ func TestCutAnswer(t *testing.T) {
 		}
 	}
 	match(t, oracle.Check(c), []string{"is done by an answer that was cut"})
+}
+
+// A stream is an answer once it has told how it finished: what is cut off after that is no loss.
+func TestCutStream(t *testing.T) {
+	w := newWorld(t)
+	c := w.theCase()
+	var call *sim.Call
+	for i := range c.Ledgers[endpoint] {
+		if c.Ledgers[endpoint][i].Status == 200 {
+			call = &c.Ledgers[endpoint][i]
+			break
+		}
+	}
+	call.Whole = false
+	w.sql("UPDATE answers SET assembled = 1 WHERE CAST(response AS TEXT) = '" + strings.ReplaceAll(string(call.Reply), "'", "''") + "'")
+	var said struct {
+		Choices []struct {
+			Message      struct{ Content string }
+			FinishReason string `json:"finish_reason"`
+		}
+	}
+	w.must(json.Unmarshal(call.Reply, &said))
+	event := fmt.Appendf(nil, "data: {\"choices\":[{\"delta\":{\"content\":%q}}]}\n\n", said.Choices[0].Message.Content)
+	finish := fmt.Appendf(slices.Clone(event), "data: {\"choices\":[{\"delta\":{},\"finish_reason\":%q}]}\n\n", said.Choices[0].FinishReason)
+	for reply, want := range map[string]string{
+		string(finish): "",
+		string(finish) + "data: {\"choices\":[]}\n\ndata: [DONE]\n\n": "",
+		string(finish) + `data: {"usage":{"promp`:                     "",
+		string(event):                   "is done by an answer that was cut",
+		string(event) + `data: {"choi`:  "is done by an answer that was cut",
+		string(event) + "data: {\"ch\n": "is done by what is no answer",
+	} {
+		call.Reply = []byte(reply)
+		if found := oracle.Check(c); want == "" && len(found) > 0 {
+			t.Errorf("%q: %q", reply, found)
+		} else if want != "" {
+			match(t, found, []string{want})
+		}
+	}
 }
 
 func TestSaidKey(t *testing.T) {

@@ -46,7 +46,7 @@ func textOf(raw json.RawMessage) (text string) {
 func readReply(body []byte) reply {
 	if trimmed := bytes.TrimSpace(body); bytes.HasPrefix(trimmed, []byte("{")) {
 		var r reply
-		r.completion = r.read(trimmed)
+		r.completion, _ = r.read(trimmed)
 		r.ended = r.completion
 		return r
 	}
@@ -63,27 +63,29 @@ func readEvents(body []byte) (r reply) {
 			r.ended = true
 			continue
 		}
-		if !r.read([]byte(data)) {
+		part, sound := r.read([]byte(data))
+		switch {
+		case !sound && strings.HasSuffix(text, "\n"):
 			return reply{}
+		case part: // one that was cut in its middle is none, and takes nothing from those before it
+			r.completion = true
 		}
-		r.completion = true
 	}
 	r.ended = r.ended || r.finish != ""
 	return r
 }
 
-// read takes in a body or an event. It says whether that is a part of a completion.
-func (r *reply) read(text []byte) bool {
+// read takes in a body or an event. It says whether that is a part of a completion, and whether it is sound: neither an error nor unreadable.
+func (r *reply) read(text []byte) (part, sound bool) {
 	var c completion
 	if json.Unmarshal(text, &c) != nil || len(c.Error) > 0 && string(c.Error) != "null" {
-		return false
+		return false, false
 	}
-	whole := false
 	if len(c.Choices) > 0 {
 		first := c.Choices[0]
 		for _, m := range []*message{first.Message, first.Delta} {
 			if m != nil {
-				whole = true
+				part = true
 				r.content += textOf(m.Content)
 			}
 		}
@@ -94,7 +96,7 @@ func (r *reply) read(text []byte) bool {
 	if u := readUsage(c.Usage); u != nil {
 		r.usage = u
 	}
-	return whole || len(c.Usage) > 0
+	return part || len(c.Usage) > 0, true
 }
 
 func readUsage(raw json.RawMessage) *usage {
