@@ -231,9 +231,18 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	waiting, err := waitingIn(ctx.Context, st, name)
+	if err != nil {
+		return err
+	}
 	rep, err := writeOutputs(ctx.Context, st, files, opt)
 	if err != nil {
 		return err
+	}
+	for _, waits := range waiting {
+		if text := answersIn(waits); text != "" {
+			c.term.warn("unsaved", event{"path": waits.Path, "answers": waits.Answers}, "not in these files: %s", text)
+		}
 	}
 	if c.term.json {
 		c.term.say("end", event{"files": writtenPaths(rep), "done": rep.Done, "failed": rep.Failed, "skipped": rep.Skipped, "pending": rep.Pending, "damaged": rep.Damaged,

@@ -82,7 +82,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "resume": resume, "start": start, "finish": finish, "signal": signalProcess, "await": await, "await-file": awaitFile, "listening": listening,
 			"practice": startServer, "release": release, "ledger": ledger, "sent": sent,
-			"pick": pick, "lines": writeLines, "damage": damage, "mode": mode, "except": except,
+			"pick": pick, "lines": writeLines, "damage": damage, "set-aside": setAside, "mode": mode, "except": except,
 		},
 	})
 }

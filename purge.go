@@ -76,7 +76,10 @@ func (c *command) purgeVerb(ctx *cli.Context) (err error) {
 			plural(counts.Jobs, "prompt"), plural(counts.Done, "answer"), printable(name), count(counts.Pending+counts.Running)),
 			"if that is meant: batch purge --yes %s", shellQuote(name))
 	}
-	if _, err := st.Recover(ctx.Context); err != nil {
+	if err := c.putRight(ctx.Context, st, ""); err != nil {
+		return err
+	}
+	if counts, err = countsOf(ctx.Context, st); err != nil { // with what was taken up
 		return err
 	}
 	left, err := filesWithText(ctx.Context, st)

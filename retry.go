@@ -96,7 +96,7 @@ func (c *command) retryVerb(ctx *cli.Context) (err error) {
 	if err := st.Purged(ctx.Context); err != nil {
 		return err
 	}
-	if _, err := st.Recover(ctx.Context); err != nil {
+	if err := c.putRight(ctx.Context, st, "; they go out again with the next run"); err != nil {
 		return err
 	}
 	if cfg.restore {

@@ -450,18 +450,10 @@ func (d *drain) prepare(ctx context.Context) error {
 	if kept, known := d.settings[store.SettingSimulated]; known && (kept == "true") != d.simulated {
 		return d.wrongKind(kept == "true")
 	}
-	died := int64(0)
 	if !d.cfg.foretell { // which changes nothing, and takes what is out for unanswered
-		if died, err = d.store.Recover(ctx); err != nil {
+		if err := d.putRight(ctx, d.store, "; they go out again with the same idempotency key"); err != nil {
 			return err
 		}
-	}
-	if n := d.store.TakenUp(); n > 0 {
-		d.term.say("taken_up", event{"answers": n}, "taken up: %s that the last run could not save", plural(n, "answer"))
-	}
-	if died > 0 {
-		d.term.warn("recovered", event{"unknown": died},
-			"the last run died: %s of it may have been sent and paid for; they go out again with the same idempotency key", plural(died, "call"))
 	}
 	if err := d.assertEndpoint(ctx); err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -202,14 +201,6 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 		s.LastRun.Ended = &ended
 	}
 	return s, nil
-}
-
-// waitingIn finds what was set aside for the next run; while a run is on, there is nothing that waits.
-func waitingIn(ctx context.Context, st *store.Store, name string) ([]store.Waiting, error) {
-	if store.Held(name) {
-		return nil, nil
-	}
-	return st.Waiting(ctx)
 }
 
 func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }

@@ -47,6 +47,8 @@ type verdict struct {
 	Skipped int64 `json:"skipped"`
 	Shared  int64 `json:"shared,omitempty"` // lines whose answer is that of an equal one
 
+	Unsaved []store.Waiting `json:"unsaved,omitempty"` // what the last run set aside, and the next one takes up
+
 	Files map[string]string `json:"files"` // equal, different, gone, or old: as written, before the job file changed
 }
 
@@ -111,6 +113,9 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 		return doc, err
 	}
 	doc.Jobs, doc.Done, doc.Failed, doc.Pending, doc.Skipped, doc.Shared = n.Jobs, n.Done, n.Failed, n.Pending+n.Running, n.Skipped, n.Shared
+	if doc.Unsaved, err = waitingIn(ctx, st, name); err != nil {
+		return doc, err
+	}
 	checked, err := output.Compare(ctx, v, st, output.Options{})
 	var failure *store.Failure
 	var system syscall.Errno
@@ -171,6 +176,11 @@ func otherUsage(ctx context.Context, v *store.View) (wrong []string, err error) 
 func (doc verdict) print(w io.Writer) error {
 	for _, wrong := range doc.Wrong {
 		fmt.Fprintln(w, printable(underHere(wrong)))
+	}
+	for _, waits := range doc.Unsaved {
+		if text := answersIn(waits); text != "" {
+			fmt.Fprintln(w, printable(text))
+		}
 	}
 	equal, gone := 0, 0
 	for _, path := range slices.Sorted(maps.Keys(doc.Files)) {
