@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -183,10 +182,7 @@ func TestS15_Migrate(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		v, err := s.View(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := viewOf(t, s)
 		defer v.Close()
 		bills, err := v.Bills(ctx)
 		if err != nil {
@@ -273,11 +269,7 @@ const openVariable = "STORE_TEST_OPEN"
 
 // TestMigrateInProcess is one of the processes of TestS15_MigrateAtOnce.
 func TestMigrateInProcess(t *testing.T) {
-	path := os.Getenv(openVariable)
-	if path == "" {
-		t.Skip("runs in processes of its own")
-	}
-	os.Stdin.Read(make([]byte, 1)) // returns when all are to begin
+	path := fileInProcess(t, openVariable)
 	s, err := OpenRead(ctx, path)
 	if err != nil {
 		t.Fatal(err)
@@ -289,29 +281,7 @@ func TestMigrateInProcess(t *testing.T) {
 }
 
 func TestS15_MigrateAtOnce(t *testing.T) {
-	path := oldFile(t)
-	begin, signal, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer begin.Close()
-	var processes []*exec.Cmd
-	var said [4]bytes.Buffer
-	for i := range said {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestMigrateInProcess$")
-		cmd.Env = append(os.Environ(), openVariable+"="+path)
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = begin, &said[i], &said[i]
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		processes = append(processes, cmd)
-	}
-	signal.Close()
-	for i, cmd := range processes {
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%v: %s", err, &said[i])
-		}
-	}
+	atOnce(t, 4, "TestMigrateInProcess", openVariable+"="+oldFile(t))
 }
 
 // A failed step leaves the file as it was.

@@ -15,10 +15,7 @@ func TestCalls(t *testing.T) {
 		Usage: Usage{Known: true, Prompt: 10, Completion: 5, Total: 16, Cached: 4, CacheWrite: 3, Reasoning: 2, Audio: 1}}
 	mustTurn(t, s, 0, again, answer(claims[1], "b"))
 	mustTurn(t, s, 2) // the retry, and c
-	v, err := s.View(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := viewOf(t, s)
 	defer v.Close()
 	var all []Call
 	for c, err := range v.Calls(ctx) {
@@ -61,10 +58,7 @@ func TestSample(t *testing.T) {
 	mustImport(t, s, "a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
 	mustBegin(t, s)
 	sample := func(n int) (lines []int) {
-		v, err := s.View(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := viewOf(t, s)
 		defer v.Close()
 		if err := v.Sample(ctx, n, func(r *Row) error { lines = append(lines, r.Line); return nil }); err != nil {
 			t.Fatal(err)

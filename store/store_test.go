@@ -101,10 +101,7 @@ func drain(t testing.TB, s *Store) {
 // rows tells the file's rows as "line body state answer".
 func rows(t testing.TB, s *Store) []string {
 	t.Helper()
-	v, err := s.View(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := viewOf(t, s)
 	defer v.Close()
 	var all []string
 	for r, err := range v.Rows(ctx) {

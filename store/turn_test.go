@@ -25,10 +25,7 @@ func move(t testing.TB, s *Store, edit func(*Outcome)) Claim {
 
 func counts(t testing.TB, s *Store) Counts {
 	t.Helper()
-	v, err := s.View(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := viewOf(t, s)
 	defer v.Close()
 	c, err := v.Counts(ctx)
 	if err != nil {
@@ -39,10 +36,7 @@ func counts(t testing.TB, s *Store) Counts {
 
 func totals(t testing.TB, s *Store) []UsageTotal {
 	t.Helper()
-	v, err := s.View(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := viewOf(t, s)
 	defer v.Close()
 	all, err := v.Totals(ctx)
 	if err != nil {
