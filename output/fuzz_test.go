@@ -61,7 +61,7 @@ func toUTF8(s string) string {
 	return b.String()
 }
 
-// Whatever a job file holds: no panic, and what is written is one JSON object on one line of UTF-8.
+// Whatever a job file holds: what is written is one JSON object on one line of UTF-8, and names the row as it is named.
 func FuzzRow(f *testing.F) {
 	for _, row := range story().rows {
 		f.Add([]byte(row.Body), []byte(row.Response), []byte(row.Carried), []byte(row.ErrorBody), row.CustomID, row.Status)
@@ -71,7 +71,7 @@ func FuzzRow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body, response, carried, errorBody []byte, id string, status int) {
 		rows := []store.Row{
 			{State: store.Done, ID: 1, Body: body, Response: response, Carried: carried, CustomID: id, HasCustomID: true, RequestID: id, Model: id},
-			{State: store.Failed, ID: 2, Body: body, ErrorBody: errorBody, Carried: carried, Status: status, Message: id, Type: id, Code: id},
+			{State: store.Failed, ID: 2, Body: body, ErrorBody: errorBody, Carried: carried, CustomID: id, HasCustomID: true, Status: status, Message: id, Type: id, Code: id},
 		}
 		for _, opt := range []Options{{}, {Shape: OpenAI}, {Shape: Chat}, {Shape: Pairs}, {Extract: extract(t, "a,b.0=c")}} {
 			for _, row := range rows {
@@ -96,6 +96,15 @@ func FuzzRow(f *testing.F) {
 				}
 				if !jsontext.Value(line).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
 					t.Fatalf("not JSON: %s", line)
+				}
+				var named struct {
+					CustomID string `json:"custom_id"`
+				}
+				if opt.Shape != "" && opt.Shape != OpenAI {
+					continue // for training: its rows have no names
+				}
+				if err := json.Unmarshal([]byte(line), &named); err != nil || named.CustomID != toUTF8(id) {
+					t.Fatalf("%q is named %q (%v): %s", id, named.CustomID, err, line)
 				}
 			}
 		}
