@@ -185,13 +185,16 @@ func (p *progress) cost(s runner.Progress) (spent output.Amount, end tokens.Mone
 
 // waiting says what holds the run up, and until when.
 func waiting(s runner.Progress) string {
+	if s.Unkept > 0 {
+		return fmt.Sprintf("no disk takes %s, trying again; who ends the run loses what is left of them", plural(s.Unkept, "answer"))
+	}
 	if s.Unsaved > 0 {
-		return fmt.Sprintf("the job file takes nothing, %s trying again", plural(s.Unsaved, "answer"))
+		return fmt.Sprintf("the job file takes nothing, %s kept aside; tried again for %s", plural(s.Unsaved, "answer"), untilThen(s.GraceEnds))
 	}
 	if s.Stop != nil {
 		text := fmt.Sprintf("stopping: %s in flight", plural(int64(s.InFlight), "call"))
 		if !s.GraceEnds.IsZero() {
-			text += fmt.Sprintf(", given up in %s", max(time.Until(s.GraceEnds), 0).Round(time.Second))
+			text += fmt.Sprintf(", given up in %s", untilThen(s.GraceEnds))
 		}
 		return text
 	}
@@ -203,6 +206,8 @@ func waiting(s runner.Progress) string {
 	}
 	return fmt.Sprintf("waiting %s: %s", max(time.Until(s.Waiting.Until), 0).Truncate(time.Second)+time.Second, s.Waiting.Why)
 }
+
+func untilThen(t time.Time) time.Duration { return max(time.Until(t), 0).Round(time.Second) }
 
 func perSecond(rate float64) string {
 	if rate >= 10 {

@@ -62,14 +62,13 @@ func (k *keeper) keep(ctx context.Context) error {
 	}
 }
 
-// finished says, after a turn, that nothing is out and nothing more will be claimed. Answers that could not be saved are held until
-// they can be, or the run is told to leave at once.
+// finished says, after a turn, that nothing is out and nothing more will be claimed.
 func (k *keeper) finished(ctx context.Context) bool {
 	switch {
 	case len(k.out) > 0:
 		return false
 	case k.err != nil:
-		return ctx.Err() != nil
+		return k.leaves(ctx)
 	case k.gate.stopped() != nil:
 		return true
 	}
@@ -80,9 +79,10 @@ func (k *keeper) finished(ctx context.Context) bool {
 func (k *keeper) turn(ctx context.Context) {
 	now := k.clock.now()
 	k.takeBack()
-	if k.err != nil && now.Before(k.retryAt) && ctx.Err() == nil {
-		k.setAside()
-		return
+	if k.err != nil && now.Before(k.retryAt) {
+		if k.setAside(); !k.leaves(ctx) {
+			return
+		} // else this is the last try
 	}
 	want := k.want(now)
 	k.heldBack = want.Jobs == 0
@@ -96,7 +96,6 @@ func (k *keeper) turn(ctx context.Context) {
 		// What was saved is not known, and the answers are paid for: keep them, let nothing more go out, and try again.
 		k.err, k.retryAt, k.pauseAt = err, now.Add(saveAgainAfter), time.Time{}
 		k.gate.close(&Stop{Cause: Storage, Message: err.Error()})
-		k.waitUnsaved.Store(int64(len(k.unsaved)))
 		k.setAside()
 		return
 	}
@@ -223,6 +222,7 @@ func (k *keeper) saved() {
 	k.unsaved = k.unsaved[:0]
 	k.aside = aside{}
 	k.waitUnsaved.Store(0)
+	k.unkept.Store(0)
 }
 
 // gather waits until there is something to do and takes every outcome that has come.
@@ -310,7 +310,7 @@ func (k *keeper) wakeAt(stop *Stop) time.Time {
 	if stop != nil {
 		k.shorten(k.opt.Grace)
 		switch grace := k.graceEnds(); {
-		case k.err != nil && !(k.gaveUp || grace.Before(k.retryAt)):
+		case k.err != nil && (k.gaveUp || k.retryAt.Before(grace)):
 			return k.retryAt
 		case k.gaveUp:
 			return time.Time{}

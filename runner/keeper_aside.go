@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -29,9 +30,18 @@ func (k *keeper) setAside() {
 	if a.n < len(k.unsaved) {
 		k.setAsideRest()
 	}
+	k.waitUnsaved.Store(int64(len(k.unsaved)))
+	k.unkept.Store(int64(len(k.unsaved) - a.n))
 	if a.n == len(k.unsaved) && len(k.out) == 0 {
 		k.shorten(healing)
 	}
+}
+
+// leaves says of a run whose job file takes nothing that it ends now. Outcomes that nothing else takes either hold it: they are paid for,
+// and only somebody who tells it to end may give them up.
+func (k *keeper) leaves(ctx context.Context) bool {
+	kept := k.aside.n == len(k.unsaved)
+	return len(k.out) == 0 && (ctx.Err() != nil || k.gaveUp && (kept || k.told.Load()))
 }
 
 func (k *keeper) setAsideRest() {

@@ -104,7 +104,15 @@ type brokenStore struct {
 	Store
 	turns, failAt, fails int
 	saved                bool
+	nowhere              bool // does it keep anything aside either
 	mended               atomic.Bool
+}
+
+func (s *brokenStore) SetAside(outs []store.Outcome) (string, error) {
+	if s.nowhere && !s.mended.Load() {
+		return "", fmt.Errorf("no disk has room")
+	}
+	return s.Store.SetAside(outs)
 }
 
 func (s *brokenStore) Turn(ctx context.Context, outs []store.Outcome, pause *store.Pause, want store.Want) (store.Turned, error) {
@@ -190,4 +198,53 @@ func TestStorageFails(t *testing.T) {
 			wait()
 		})
 	})
+}
+
+// Answers that nothing takes, neither the job file nor a place beside it, are held until one does. Only who ends the run gives them up.
+func TestS2_KeptNowhere(t *testing.T) {
+	for until, c := range map[string]struct {
+		end  func(*Runner, *brokenStore, context.CancelFunc)
+		lost bool
+	}{
+		"until a disk takes them":           {end: func(_ *Runner, s *brokenStore, _ context.CancelFunc) { s.mended.Store(true) }},
+		"until it is told to stop":          {end: func(r *Runner, _ *brokenStore, _ context.CancelFunc) { r.Stop(time.Minute) }, lost: true},
+		"until it is told to leave at once": {end: func(_ *Runner, _ *brokenStore, cancel context.CancelFunc) { cancel() }, lost: true},
+	} {
+		t.Run(until, func(t *testing.T) {
+			in(t, 20, always(done("x")), func(w *world) {
+				w.begin()
+				w.api.slow = map[string]time.Duration{"p5": 24 * time.Hour} // this call is given up after the grace
+				s := &brokenStore{Store: w.store, failAt: 3, fails: 1e9, nowhere: true}
+				r := New(s, w.api, Options{Concurrency: 4, Grace: time.Minute})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				ended := make(chan error, 1)
+				go func() {
+					_, err := r.Run(ctx)
+					ended <- err
+				}()
+				<-time.After(time.Hour)
+				if p := r.Progress(); p.Unkept == 0 || p.Unkept != p.Unsaved || p.InFlight != 0 || len(ended) > 0 {
+					t.Errorf("after an hour: %+v, ended %d", p, len(ended))
+				}
+				begun := time.Now()
+				c.end(r, s, cancel)
+				err := <-ended
+				if took := time.Since(begun); took > 2*time.Second {
+					t.Errorf("it ended %s later", took)
+				}
+				if _, err := w.store.Recover(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				answered := int64(len(w.api.calls) - 1)
+				if !c.lost && (err != nil || w.counts().Done != answered) {
+					t.Errorf("%d calls were answered: %+v, %v", answered, w.counts(), err)
+				}
+				if c.lost && (err == nil || !strings.Contains(err.Error(), "outcomes could be kept nowhere: no disk has room")) {
+					t.Error(err)
+				}
+				w.died = true
+			})
+		})
+	}
 }

@@ -96,7 +96,9 @@ type Runner struct {
 
 	grace       atomic.Int64  // the end of the grace time in nanoseconds since the run began, once it stops
 	hurry       chan struct{} // tells the keeper that it has become shorter
+	told        atomic.Bool   // that it is to end, by Stop
 	waitUnsaved atomic.Int64  // outcomes that the job file does not take
+	unkept      atomic.Int64  // of these, those that nothing else takes either
 	done        atomic.Int64
 	failed      atomic.Int64
 	retried     atomic.Int64
@@ -131,12 +133,12 @@ type Summary struct {
 // Run drains until no job is left, or something stops it. It returns when every goroutine has ended and every outcome is
 // saved; an error is the job file's. Cancelling ctx gives up the calls in flight at once; Stop waits for them.
 func (r *Runner) Run(ctx context.Context) (Summary, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	calls, giveUp := context.WithCancel(ctx)
+	defer giveUp()
 	var pool errgroup.Group
 	for range r.opt.Concurrency {
 		pool.Go(func() error {
-			r.work(ctx)
+			r.work(calls)
 			return nil
 		})
 	}
@@ -144,7 +146,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 		r.gate.close(&Stop{Cause: RateLimit, Until: r.opt.NotBefore,
 			Message: fmt.Sprintf("the API asked the last run to wait; %s of that are left, longer than %s", wait.Round(time.Second), r.opt.MaxWait)})
 	}
-	k := keeper{Runner: r, giveUp: cancel}
+	k := keeper{Runner: r, giveUp: giveUp}
 	err := k.keep(ctx)
 	close(r.queue)
 	pool.Wait()
@@ -154,8 +156,9 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 }
 
 // Stop ends the run gently: nothing more goes out, and calls in flight, which are being paid for, are waited for until grace has
-// passed. A run that is stopping already is only made to stop sooner.
+// passed. A run that is stopping already is only made to stop sooner; answers that could be kept nowhere are then given up too.
 func (r *Runner) Stop(grace time.Duration) {
+	r.told.Store(true)
 	r.shorten(grace)
 	r.gate.close(&Stop{Cause: Interrupt})
 	select {
@@ -229,6 +232,7 @@ type Progress struct {
 	Waiting   Waiting
 	Stop      *Stop     // set once the run is ending
 	Unsaved   int64     // outcomes that the job file does not take; they are tried again
+	Unkept    int64     // of these, those that could not be set aside either: they are held for as long as nobody tells the run to end
 	GraceEnds time.Time // when calls in flight will be given up; zero while the run goes on
 }
 
@@ -236,7 +240,8 @@ type Progress struct {
 func (r *Runner) Progress() Progress {
 	p := Progress{
 		Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(),
-		PromptTokens: r.prompt.Load(), AnswerTokens: r.answered.Load(), Unsaved: r.waitUnsaved.Load(),
+		PromptTokens: r.prompt.Load(), AnswerTokens: r.answered.Load(),
+		Unsaved: r.waitUnsaved.Load(), Unkept: r.unkept.Load(),
 	}
 	r.gate.status(&p)
 	if idle := r.idle.Load(); idle != 0 && p.Waiting.Why == "" {
