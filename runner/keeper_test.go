@@ -216,7 +216,7 @@ func TestS2_KeptNowhere(t *testing.T) {
 				w.api.slow = map[string]time.Duration{"p5": 24 * time.Hour} // this call is given up after the grace
 				s := &brokenStore{Store: w.store, failAt: 3, fails: 1e9, nowhere: true}
 				r := New(s, w.api, Options{Concurrency: 4, Grace: time.Minute})
-				ctx, cancel := context.WithCancel(t.Context())
+				ctx, cancel := context.WithCancel(w.t.Context())
 				defer cancel()
 				ended := make(chan error, 1)
 				go func() {
@@ -233,7 +233,7 @@ func TestS2_KeptNowhere(t *testing.T) {
 				if took := time.Since(begun); took > 2*time.Second {
 					t.Errorf("it ended %s later", took)
 				}
-				if _, err := w.store.Recover(t.Context()); err != nil {
+				if _, err := w.store.Recover(w.t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				answered := int64(len(w.api.calls) - 1)
