@@ -161,8 +161,8 @@ func (e *estimate) do(ctx context.Context) (err error) {
 // not to be kept.
 func (e *estimate) open(ctx context.Context) (done func(keep bool) error, err error) {
 	name, dir := e.cfg.db, ""
-	_, missing := os.Stat(name)
-	e.kept = !e.apart && (missing == nil || e.sample > 0)
+	_, err = os.Stat(name)
+	e.kept = !e.apart && (err == nil || e.sample > 0)
 	if !e.kept && len(e.cfg.inputs) > 0 {
 		if dir, err = os.MkdirTemp("", "batch-estimate-"); err != nil {
 			return nil, &store.Failure{Op: "make a temporary folder", Err: err}

@@ -135,9 +135,15 @@ func (e *estimate) enoughText() string {
 	}
 	flag := "--max-cost " + printable(e.budgetText[flagMaxCost])
 	cost, spent := e.foreseen.Total.Cost, e.spent.Plus(e.possibly)
+	var least tokens.Money
+	if cost.Least != nil {
+		least = e.spent.Money.Plus(*cost.Least)
+	}
 	switch {
-	case cost.Least != nil && spent.Money.Plus(*cost.Least) > e.limits.cost:
-		return flag + " is not enough for what all runs will cost at least, " + spent.Money.Plus(*cost.Least).Dollars()
+	case cost.Least != nil && least > e.limits.cost:
+		return flag + " is not enough for what all runs will cost at least, " + least.Dollars()
+	case cost.Least != nil && least.Plus(e.possibly.Money) > e.limits.cost: // a budget takes what was possibly spent for spent
+		return flag + " is not enough: all runs will cost at least " + least.Dollars() + ", and " + e.possibly.Money.Dollars() + " was possibly spent beside it"
 	case cost.Most == nil || !spent.Known():
 		return flag + ": it is not known whether it is enough"
 	case spent.Money.Plus(*cost.Most) <= e.limits.cost:
