@@ -105,7 +105,8 @@ func verifyCopy(path string) ([]string, error) {
 		return nil, err
 	}
 	defer view.Close()
-	return view.Verify(ctx, chat.Key)
+	wrong, err := view.Verify(ctx, chat.Key)
+	return wrong.Named, err
 }
 
 // lookInside says what the child was at.

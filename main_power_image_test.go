@@ -64,8 +64,8 @@ func recoverImage(jobFile string) (died int64, err error) {
 	}
 	defer v.Close()
 	wrong, err := v.Verify(ctx, chat.Key)
-	if err == nil && len(wrong) > 0 {
-		err = fmt.Errorf("verify: %q", wrong)
+	if err == nil && wrong.Count > 0 {
+		err = fmt.Errorf("verify: %q", wrong.Named)
 	}
 	return died, err
 }

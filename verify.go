@@ -38,7 +38,8 @@ type verdict struct {
 	JobFile string   `json:"job_file"`
 	Proven  bool     `json:"proven"` // every prompt is answered exactly once, and all of the below holds
 	Sound   bool     `json:"sound"`
-	Wrong   []string `json:"wrong"`
+	Wrong   []string `json:"wrong"`       // the first of each kind
+	Count   int64    `json:"wrong_count"` // of all
 
 	Jobs    int64 `json:"jobs"`
 	Done    int64 `json:"done"`
@@ -91,23 +92,19 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 		return doc, err
 	}
 	defer v.Close()
-	wrong, err := v.Verify(ctx, chat.Key)
-	if err != nil {
-		return doc, err
+	wrong := store.Wrong{Named: doc.Wrong}
+	for _, check := range []func() (store.Wrong, error){
+		func() (store.Wrong, error) { return v.Verify(ctx, chat.Key) },
+		func() (store.Wrong, error) { return output.DamagedAnswers(ctx, v) },
+		func() (store.Wrong, error) { return output.CheckSums(ctx, v) },
+		func() (store.Wrong, error) { return otherUsage(ctx, v) },
+	} {
+		found, err := check()
+		if err != nil {
+			return doc, err
+		}
+		wrong.Join(found)
 	}
-	doc.Wrong = append(doc.Wrong, wrong...)
-	if wrong, err = output.DamagedAnswers(ctx, v); err != nil {
-		return doc, err
-	}
-	doc.Wrong = append(doc.Wrong, wrong...)
-	if wrong, err = output.CheckSums(ctx, v); err != nil {
-		return doc, err
-	}
-	doc.Wrong = append(doc.Wrong, wrong...)
-	if wrong, err = otherUsage(ctx, v); err != nil {
-		return doc, err
-	}
-	doc.Wrong = append(doc.Wrong, wrong...)
 	n, err := v.Counts(ctx)
 	if err != nil {
 		return doc, err
@@ -116,6 +113,7 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 	if doc.Unsaved, err = waitingIn(ctx, st, name); err != nil {
 		return doc, err
 	}
+	var files store.Wrong
 	checked, err := output.Compare(ctx, v, st, output.Options{})
 	var failure *store.Failure
 	var system syscall.Errno
@@ -125,7 +123,7 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 	case errors.As(err, &system): // no place for the copies, or a file that cannot be read
 		return doc, &store.Failure{Op: "compare the files", Err: err}
 	case err != nil: // what cannot be written again is not sound
-		doc.Wrong = append(doc.Wrong, err.Error())
+		files.Add(err.Error())
 	}
 	settings, err := st.Settings(ctx)
 	if err != nil {
@@ -145,19 +143,21 @@ func (c *command) verify(ctx context.Context, st *store.Store, name string) (ver
 			doc.Files[f.Path] = "old"
 		default:
 			doc.Files[f.Path] = "different"
-			doc.Wrong = append(doc.Wrong, f.Path+" is not what the job file holds; batch export writes it again")
+			files.Add(f.Path + " is not what the job file holds; batch export writes it again")
 		}
 	}
-	doc.Sound = len(doc.Wrong) == 0
+	wrong.Join(files)
+	doc.Wrong, doc.Count = wrong.Named, wrong.Count
+	doc.Sound = doc.Count == 0
 	doc.Proven = doc.Sound && doc.Jobs > 0 && doc.Done == doc.Jobs && doc.Skipped == 0
 	return doc, nil
 }
 
 // otherUsage names the answers whose tokens in the table are not those that the stored answer reports.
-func otherUsage(ctx context.Context, v *store.View) (wrong []string, err error) {
+func otherUsage(ctx context.Context, v *store.View) (wrong store.Wrong, err error) {
 	for row, err := range v.Rows(ctx) {
 		if err != nil {
-			return nil, err
+			return wrong, err
 		}
 		if row.Skipped || row.State != store.Done {
 			continue
@@ -166,8 +166,8 @@ func otherUsage(ctx context.Context, v *store.View) (wrong []string, err error) 
 		if row.PlainOnly {
 			said = chat.Usage{Known: said.Known, Prompt: said.Prompt, Completion: said.Completion, Total: said.Total}
 		}
-		if readable && store.Usage(said) != row.Usage && len(wrong) < badLinesNamed {
-			wrong = append(wrong, fmt.Sprintf("not so: the tokens of %s:%d are those that its answer reports", row.File, row.Line))
+		if readable && store.Usage(said) != row.Usage {
+			wrong.Add(fmt.Sprintf("not so: the tokens of %s:%d are those that its answer reports", row.File, row.Line))
 		}
 	}
 	return wrong, nil
@@ -176,6 +176,9 @@ func otherUsage(ctx context.Context, v *store.View) (wrong []string, err error) 
 func (doc verdict) print(w io.Writer) error {
 	for _, wrong := range doc.Wrong {
 		fmt.Fprintln(w, printable(underHere(wrong)))
+	}
+	if more := doc.Count - int64(len(doc.Wrong)); more > 0 {
+		fmt.Fprintf(w, "and %s more\n", count(more))
 	}
 	for _, waits := range doc.Unsaved {
 		if text := answersIn(waits); text != "" {
@@ -200,7 +203,7 @@ func (doc verdict) print(w io.Writer) error {
 	}
 	switch {
 	case !doc.Sound:
-		text = fmt.Sprintf("not sound: %s", plural(int64(len(doc.Wrong)), "thing")+" wrong")
+		text = fmt.Sprintf("not sound: %s", plural(doc.Count, "thing")+" wrong")
 	case !doc.Proven:
 		text = fmt.Sprintf("sound, but not all answered: %s of %s (%s failed, %s pending, %s skipped)",
 			count(doc.Done), count(doc.Jobs), count(doc.Failed), count(doc.Pending), count(doc.Skipped))

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func answeredFile(t *testing.T, responses ...string) (st *store.Store, path stri
 	if err := st.BeginRun(t.Context(), store.Run{Started: time.Now(), Endpoint: "http://127.0.0.1/v1", Version: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	turned, err := st.Turn(t.Context(), nil, nil, store.Want{Jobs: 3, New: 3, Bytes: 1 << 20, Now: time.Now()})
+	turned, err := st.Turn(t.Context(), nil, nil, store.Want{Jobs: len(responses), New: len(responses), Bytes: 1 << 20, Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +67,45 @@ func TestVerifyDamagedAnswer(t *testing.T) {
 	}
 	if doc.Sound || doc.Proven || len(doc.Wrong) != 1 || !strings.HasPrefix(doc.Wrong[0], "p.jsonl:2: stored answer is damaged at byte ") {
 		t.Errorf("%+v", doc)
+	}
+}
+
+// However much is wrong, all of it is counted and the first of it is named.
+func TestVerifyCountsAll(t *testing.T) {
+	const answers = 80
+	spoilt := func(change string, responses ...string) verdict {
+		t.Helper()
+		st, path := answeredFile(t, responses...)
+		db, err := sql.Open("sqlite3", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.Exec(change); err != nil {
+			t.Fatal(err)
+		}
+		doc, err := (&command{}).verify(t.Context(), st, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	good, bad := slices.Repeat([]string{goodAnswer}, answers), slices.Repeat([]string{goodAnswer[:30]}, answers)
+	for name, doc := range map[string]verdict{
+		"damaged answers": spoilt("SELECT 1", bad...),
+		"other usage":     spoilt("UPDATE attempts SET cached_tokens = 1", good...),
+		"other requests":  spoilt("UPDATE jobs SET key = randomblob(32)", good...),
+	} {
+		if doc.Count != answers || len(doc.Wrong) != 50 {
+			t.Errorf("%s: %d wrong, of which %d are named", name, doc.Count, len(doc.Wrong))
+		}
+		var text strings.Builder
+		if err := doc.print(&text); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(text.String(), "\nand 30 more\nnot sound: 80 things wrong; ") {
+			t.Errorf("%s: %s", name, &text)
+		}
 	}
 }
 

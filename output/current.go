@@ -99,32 +99,21 @@ func Compare(ctx context.Context, src Source, ledger Ledger, opt Options) ([]Che
 	return all, nil
 }
 
-// DamagedAnswers looks at every answer of the source and names those that cannot be read: at most the first 50, then one
-// line says how many more there are.
-func DamagedAnswers(ctx context.Context, src Source) ([]string, error) {
-	const most = 50
+// DamagedAnswers looks at every answer of the source and names those that cannot be read.
+func DamagedAnswers(ctx context.Context, src Source) (wrong store.Wrong, err error) {
 	p := newPicker()
-	var named []string
-	more := 0
 	for row, err := range src.Rows(ctx) {
 		if err != nil {
-			return nil, fmt.Errorf("read rows: %w", err)
+			return wrong, fmt.Errorf("read rows: %w", err)
 		}
 		if row.Skipped || row.State != store.Done {
 			continue
 		}
-		switch _, err := p.answer(row.Response); {
-		case err == nil:
-		case len(named) < most:
-			named = append(named, damaged(row, "answer", err).Error())
-		default:
-			more++
+		if _, err := p.answer(row.Response); err != nil {
+			wrong.Add(damaged(row, "answer", err).Error())
 		}
 	}
-	if more > 0 {
-		named = append(named, fmt.Sprintf("%d more stored answers are damaged", more))
-	}
-	return named, nil
+	return wrong, nil
 }
 
 // again writes the files of a recipe into a folder of their own, without the compression, and names them by their kinds.

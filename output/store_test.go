@@ -240,8 +240,8 @@ func TestDamagedAnswerInStore(t *testing.T) {
 	}
 	defer v.Close()
 	wrong, err := DamagedAnswers(t.Context(), v)
-	if err != nil || len(wrong) != 1 || !strings.HasPrefix(wrong[0], "prompts.jsonl:2: stored answer is damaged at byte ") {
-		t.Errorf("%q, %v", wrong, err)
+	if err != nil || wrong.Count != 1 || !strings.HasPrefix(wrong.Named[0], "prompts.jsonl:2: stored answer is damaged at byte ") {
+		t.Errorf("%+v, %v", wrong, err)
 	}
 }
 

@@ -24,40 +24,39 @@ type sums struct {
 
 // CheckSums adds up tokens and money call by call and row by row, and says where that differs from the totals, which are
 // summed by the database and priced as sums. What it finds is empty, or what does not hold.
-func CheckSums(ctx context.Context, src attemptSource) ([]string, error) {
+func CheckSums(ctx context.Context, src attemptSource) (wrong store.Wrong, err error) {
 	rows, err := src.Prices(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read prices: %w", err)
+		return wrong, fmt.Errorf("read prices: %w", err)
 	}
 	prices := NewPrices(rows)
 	totals, err := src.Totals(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read usage totals: %w", err)
+		return wrong, fmt.Errorf("read usage totals: %w", err)
 	}
 	bills, err := src.Bills(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read what was charged for: %w", err)
+		return wrong, fmt.Errorf("read what was charged for: %w", err)
 	}
 	byCall, err := sumCalls(ctx, src, prices)
 	if err != nil {
-		return nil, err
+		return wrong, err
 	}
 	byRow, err := sumRows(ctx, src, prices)
 	if err != nil {
-		return nil, err
+		return wrong, err
 	}
 
 	all := sum(totals)
 	billed := sums{Total: all.Total, Estimated: all.Estimated, Wasted: all.Wasted, Gone: all.Gone,
 		Attempts: all.Attempts, PossiblyPaid: all.PossiblyPaid, Cost: prices.Cost(bills, nil)}
 	billed.Cost.Lost, billed.Cost.Open = Amount{}, Amount{}
-	var wrong []string
 	if byCall != billed {
-		wrong = append(wrong, fmt.Sprintf("not so: the totals are the sum of the attempts (%s; the attempts: %s)", billed, byCall))
+		wrong.Add(fmt.Sprintf("not so: the totals are the sum of the attempts (%s; the attempts: %s)", billed, byCall))
 	}
 	rowsOfTotals := sums{Total: billed.Total, Estimated: billed.Estimated, Cost: Cost{Done: billed.Cost.Done, Estimated: billed.Cost.Estimated}}
 	if byRow != rowsOfTotals {
-		wrong = append(wrong, fmt.Sprintf("not so: the totals are the sum of the result rows (%s; the rows: %s)", rowsOfTotals, byRow))
+		wrong.Add(fmt.Sprintf("not so: the totals are the sum of the result rows (%s; the rows: %s)", rowsOfTotals, byRow))
 	}
 	return wrong, nil
 }

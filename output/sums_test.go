@@ -77,8 +77,8 @@ func TestCheckSums(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if (len(wrong) > 0) != (name != "") {
-			t.Errorf("%q: %s", name, strings.Join(wrong, "; "))
+		if (wrong.Count > 0) != (name != "") {
+			t.Errorf("%q: %s", name, strings.Join(wrong.Named, "; "))
 		}
 	}
 }

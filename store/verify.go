@@ -46,34 +46,33 @@ var claims = []struct{ says, broken string }{
 
 // Verify holds the file against all that must hold in it and returns what does not; ErrDamaged when its pages are broken.
 // keyOf computes the key of a request, which must still be the one that it was imported under.
-func (v *View) Verify(ctx context.Context, keyOf func(body []byte) ([32]byte, error)) ([]string, error) {
+func (v *View) Verify(ctx context.Context, keyOf func(body []byte) ([32]byte, error)) (wrong Wrong, err error) {
 	conn, err := v.s.read.Conn(ctx)
 	if err != nil {
-		return nil, v.s.explain("verify", err)
+		return wrong, v.s.explain("verify", err)
 	}
 	defer conn.Close()
 	if err := quickCheck(ctx, conn); err != nil {
-		return nil, v.s.explain("verify", err)
+		return wrong, v.s.explain("verify", err)
 	}
-	var wrong []string
 	for _, claim := range claims {
 		var n int64
 		if err := v.tx.QueryRowContext(ctx, claim.broken).Scan(&n); err != nil {
-			return nil, v.s.explain("verify", err)
+			return wrong, v.s.explain("verify", err)
 		}
 		if n != 0 {
-			wrong = append(wrong, fmt.Sprintf("not so: %s (%d times)", claim.says, n))
+			wrong.Add(fmt.Sprintf("not so: %s (%d times)", claim.says, n))
 		}
 	}
 	for row, err := range v.Rows(ctx) {
 		if err != nil {
-			return nil, err
+			return wrong, err
 		}
 		if row.Skipped {
 			continue
 		}
 		if key, err := keyOf(row.Body); err != nil || string(key[:]) != string(row.Key) {
-			wrong = append(wrong, fmt.Sprintf("not so: the request of %s:%d is the one that was imported", row.File, row.Line))
+			wrong.Add(fmt.Sprintf("not so: the request of %s:%d is the one that was imported", row.File, row.Line))
 		}
 	}
 	return wrong, nil
