@@ -107,11 +107,11 @@ func (c *command) compareVerb(ctx *cli.Context) error {
 	}
 	var files [2]*store.Store
 	for i, name := range cfg.names {
-		if i == 0 && cfg.out != "" { // it takes note of the file that is written
-			files[i], err = store.Open(ctx.Context, name, false)
-		} else {
-			files[i], err = store.OpenRead(ctx.Context, name)
+		open := store.OpenRead
+		if i == 0 && cfg.out != "" {
+			open = openNoting
 		}
+		files[i], err = open(ctx.Context, name)
 		if err != nil {
 			return err
 		}

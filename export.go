@@ -93,12 +93,7 @@ func (cfg outputConfig) resolve(ctx context.Context, st *store.Store, stdout io.
 	if opt.Shape == "" && format == output.JSONL && len(cfg.fields) == 0 && len(cfg.extract) == 0 {
 		opt.Shape = output.Shape(settings[settingShape])
 	}
-	for _, in := range inputs {
-		if in.Path == "-" {
-			continue
-		}
-		opt.Inputs = append(opt.Inputs, in.Place)
-	}
+	opt.Inputs = placesOf(inputs)
 	return files, opt, nil
 }
 
@@ -117,16 +112,12 @@ func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt 
 		return output.Report{}, err
 	}
 	defer v.Close()
-	var ledger output.Ledger
-	if st.Writable() {
-		ledger = st
-	}
-	rep, err := output.Write(ctx, v, ledger, files, opt)
+	rep, err := output.Write(ctx, v, ledgerOf(st), files, opt)
 	if lost := rep.Cost.Lost; err == nil && (lost.Money > 0 || !lost.Known()) { // the files do not tell it: what they do not need, Write does not read
 		rep.Cost, err = readCost(ctx, v)
 	}
 	var refused *output.RefusedError
-	if err != nil && !errors.As(err, &refused) {
+	if err != nil && !errors.As(err, &refused) && !errors.Is(err, context.Canceled) {
 		var failure *store.Failure
 		if !errors.As(err, &failure) {
 			err = &store.Failure{Op: "write results", Err: err}
@@ -140,11 +131,28 @@ func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt 
 		}
 	}
 	if len(marks) > 0 && st.Writable() {
-		if marked := st.SetSettings(ctx, marks); err == nil {
+		if marked := st.SetSettings(context.WithoutCancel(ctx), marks); err == nil {
 			err = marked
 		}
 	}
 	return rep, err
+}
+
+// openNoting opens a job file that takes note of what is written from it; of one that may not be written, that is on no record.
+func openNoting(ctx context.Context, name string) (*store.Store, error) {
+	st, err := store.Open(ctx, name, false)
+	if store.IsUnwritable(err) {
+		return store.OpenRead(ctx, name)
+	}
+	return st, err
+}
+
+// ledgerOf is the record of the files that were written from a job file; nil when it cannot be kept.
+func ledgerOf(st *store.Store) output.Ledger {
+	if st.Writable() {
+		return st
+	}
+	return nil
 }
 
 // rowsMark is another whenever the rows of the outputs are: after an import, a retry, a run.
@@ -213,10 +221,11 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	st, err := store.Open(ctx.Context, name, false)
-	if store.IsUnwritable(err) && !prices.given() { // then what is written is on no record
-		st, err = store.OpenRead(ctx.Context, name)
+	open := openNoting
+	if prices.given() { // which are kept in it
+		open = func(ctx context.Context, name string) (*store.Store, error) { return store.Open(ctx, name, false) }
 	}
+	st, err := open(ctx.Context, name)
 	if err != nil {
 		return err
 	}
@@ -227,17 +236,19 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 	if prices.given() {
 		c.term.say("kept", event{"flags": []string{"prices"}}, "these prices are kept in the job file")
 	}
-	files, opt, err := cfg.resolve(ctx.Context, st, c.stdout)
+	interrupts := c.watchSignals(ctx.Context) // files in the making must not stay behind
+	defer interrupts.stop()
+	files, opt, err := cfg.resolve(interrupts.ctx, st, c.stdout)
 	if err != nil {
-		return err
+		return interrupts.explain(err)
 	}
-	waiting, err := waitingIn(ctx.Context, st, name)
+	waiting, err := waitingIn(interrupts.ctx, st, name)
 	if err != nil {
-		return err
+		return interrupts.explain(err)
 	}
-	rep, err := writeOutputs(ctx.Context, st, files, opt)
+	rep, err := writeOutputs(interrupts.ctx, st, files, opt)
 	if err != nil {
-		return err
+		return interrupts.explain(err)
 	}
 	for _, waits := range waiting {
 		if text := answersIn(waits); text != "" {

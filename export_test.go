@@ -1,7 +1,12 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"batch/output"
 	"batch/runner/tokens"
@@ -31,4 +36,48 @@ func TestCostText(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
+}
+
+// An export that is interrupted ends at once, and leaves nothing behind of the files that it was making.
+func TestExportInterrupted(t *testing.T) {
+	long := strings.Replace(goodAnswer, `"a"`, `"`+strings.Repeat("a", 1<<20)+`"`, 1)
+	_, path := answeredFile(t, long, long, long, long)
+	before := namesBeside(t, path)
+	ctrlC := make(chan os.Signal)
+	var said strings.Builder
+	c := command{args: []string{"batch", "export", path, "-o", "-"}, stdin: strings.NewReader(""), signals: ctrlC, term: newTerminal(&said)}
+	c.stdout = writerFunc(func(p []byte) (int, error) {
+		for range 2 { // the second is taken when the first has had its effect
+			select {
+			case ctrlC <- os.Interrupt:
+			case <-time.After(5 * time.Second):
+				t.Error("nobody takes the signal")
+			}
+		}
+		return len(p), nil
+	})
+	if code := c.run(); code != exitInterrupted || !strings.Contains(said.String(), "error: interrupted") {
+		t.Errorf("exit %d: %s", code, &said)
+	}
+	if after := namesBeside(t, path); !slices.Equal(before, after) {
+		t.Errorf("%q stand where %q stood", after, before)
+	}
+}
+
+// writerFunc is a writer that is a function.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// namesBeside lists the folder of a file.
+func namesBeside(t *testing.T, path string) (names []string) {
+	t.Helper()
+	all, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		names = append(names, e.Name())
+	}
+	return names
 }

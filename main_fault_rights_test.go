@@ -54,7 +54,7 @@ func change(t *testing.T, path string, mode os.FileMode) {
 	t.Cleanup(func() { os.Chmod(path, before.Mode().Perm()) })
 }
 
-// In a folder, or on a file system, that cannot be written to, status, verify and export work all the same; run says what is in its way.
+// In a folder, or on a file system, that cannot be written to, all verbs that only look work all the same; run says what is in its way.
 func TestS8_ReadOnly(t *testing.T) {
 	t.Parallel()
 	look := func(t *testing.T, p *patient, missing string) {
@@ -64,7 +64,13 @@ func TestS8_ReadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := filepath.Base(p.jobFile())
-		for _, args := range [][]string{{"status", name}, {"verify", name}, {"export", name, "-o", filepath.Join(elsewhere, "x.jsonl")}} {
+		other := filepath.Join(elsewhere, "b.batch.db")
+		if err := exec.Command("cp", p.jobFile(), other).Run(); err != nil {
+			t.Fatal(err)
+		}
+		change(t, other, 0o644)
+		for _, args := range [][]string{{"status", name}, {"verify", name}, {"export", name, "-o", filepath.Join(elsewhere, "x.jsonl")},
+			{"report", name, "-o", filepath.Join(elsewhere, "x.html")}, {"compare", name, other, "-o", filepath.Join(elsewhere, "x.csv")}} {
 			if code, said := p.as(nobody, args...); code != exitOK {
 				t.Errorf("batch %q: exit %d\n%s", args, code, said)
 			}

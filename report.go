@@ -75,8 +75,8 @@ func (c *command) reportVerb(ctx *cli.Context) error {
 		return err
 	}
 	open := store.OpenRead
-	if cfg.out != "" { // the job file takes note of the file that is written
-		open = func(ctx context.Context, name string) (*store.Store, error) { return store.Open(ctx, name, false) }
+	if cfg.out != "" {
+		open = openNoting
 	}
 	st, err := open(ctx.Context, name)
 	if err != nil {
@@ -144,7 +144,7 @@ func (c *command) toStdout(write func(io.Writer) error) error {
 
 // writeReport writes a file for people, which the job file takes note of.
 func writeReport(ctx context.Context, st *store.Store, path string, opt output.Options, write func(io.Writer) error) error {
-	err := output.WriteFile(ctx, st, path, output.KindReport, opt, write)
+	err := output.WriteFile(ctx, ledgerOf(st), path, output.KindReport, opt, write)
 	var refused *output.RefusedError
 	var failure *store.Failure
 	switch {
@@ -177,11 +177,15 @@ func readReport(ctx context.Context, st *store.Store, name string, prices priceC
 // inputPlaces are the files that the prompts came from.
 func inputPlaces(ctx context.Context, st *store.Store) ([]string, error) {
 	inputs, err := st.Inputs(ctx)
-	var all []string
+	return placesOf(inputs), err
+}
+
+// placesOf leaves out standard input, which has no place.
+func placesOf(inputs []store.Input) (places []string) {
 	for _, in := range inputs {
 		if in.Path != "-" {
-			all = append(all, in.Place)
+			places = append(places, in.Place)
 		}
 	}
-	return all, err
+	return places
 }

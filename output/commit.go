@@ -19,6 +19,7 @@ func (w *writer) commit(ctx context.Context, ledger Ledger) error {
 			}
 		}
 	}
+	ctx = context.WithoutCancel(ctx) // from here on it is sooner done than half done
 	outs, records, err := w.claim(ctx, ledger)
 	if err != nil {
 		return err
@@ -97,10 +98,10 @@ func (w *writer) claim(ctx context.Context, ledger Ledger) (outs, records []stor
 			records = append(records, store.Output{Path: resolve(s.path), Kind: s.kind, Options: w.opt.Recipe(), Now: s.id, Prev: before(there[i], outs)})
 		}
 	}
-	return outs, records, w.record(ctx, ledger, records)
+	return outs, records, note(ctx, ledger, records...)
 }
 
-func (w *writer) record(ctx context.Context, ledger Ledger, records []store.Output) error {
+func note(ctx context.Context, ledger Ledger, records ...store.Output) error {
 	if ledger == nil || len(records) == 0 {
 		return nil
 	}
@@ -126,7 +127,7 @@ func (w *writer) settle(ctx context.Context, ledger Ledger, records []store.Outp
 			}
 		}
 	}
-	return w.record(ctx, ledger, again)
+	return note(ctx, ledger, again...)
 }
 
 // removeErrors takes the errors file of an earlier run away when nothing failed any more, if it is ours.

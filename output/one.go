@@ -15,7 +15,7 @@ import (
 const KindReport = "report"
 
 // WriteFile writes one file under the rules of all outputs: it comes into its place whole or not at all, and replaces only what was
-// written from this job file, unless opt.Force is set. Results, errors and usage totals it never replaces. Of opt it reads JobFile, Inputs and Force.
+// written from this job file, unless opt.Force is set. A nil ledger records nothing. Results, errors and usage totals it never replaces. Of opt it reads JobFile, Inputs and Force.
 func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Options, write func(io.Writer) error) error {
 	if err := checkPath(path, opt); err != nil {
 		return err
@@ -50,9 +50,9 @@ func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Option
 	if err != nil {
 		return err
 	}
-	record := store.Output{Path: resolve(path), Kind: kind, Now: id, Prev: before(there, outs)}
-	if err := ledger.RecordOutputs(ctx, record); err != nil {
-		return fmt.Errorf("record outputs: %w", err)
+	ctx = context.WithoutCancel(ctx) // what is on record is about to be put in its place
+	if err := note(ctx, ledger, store.Output{Path: resolve(path), Kind: kind, Now: id, Prev: before(there, outs)}); err != nil {
+		return err
 	}
 	if err := f.rename(); err != nil {
 		return err

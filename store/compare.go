@@ -104,13 +104,13 @@ func (c *Comparison) explain(ctx context.Context, err error) error {
 
 func (c *Comparison) open(ctx context.Context, conversation func(body []byte) ([32]byte, error)) error {
 	var err error
-	if c.db, err = sql.Open(driver, c.a.dsn("mode=rw&_txlock=deferred&_cache_size=-4096")); err != nil {
+	if c.db, err = sql.Open(driver, c.a.dsn(c.a.mode+"&_txlock=deferred&_cache_size=-4096")); err != nil {
 		return err
 	}
 	if c.conn, err = c.db.Conn(ctx); err != nil {
 		return err
 	}
-	if _, err := c.conn.ExecContext(ctx, "ATTACH ? AS b", "file:"+url.PathEscape(c.b.path)+"?mode=rw"); err != nil {
+	if _, err := c.conn.ExecContext(ctx, "ATTACH ? AS b", "file:"+url.PathEscape(c.b.path)+"?"+c.b.mode); err != nil {
 		return err
 	}
 	if _, err := c.conn.ExecContext(ctx, pairUp); err != nil {

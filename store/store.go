@@ -40,6 +40,7 @@ type Store struct {
 	write   *sql.DB // nil when read-only
 	conn    *sql.Conn
 	read    *sql.DB
+	mode    string // in which it can be read
 	stmts   map[string]*sql.Stmt
 	salt    []byte
 	run     int64  // of this invocation, 0 before BeginRun
@@ -206,6 +207,7 @@ func (s *Store) openRead(ctx context.Context) error {
 }
 
 func (s *Store) openReadAs(ctx context.Context, mode string) error {
+	s.mode = mode
 	var err error
 	if s.read, err = sql.Open(driver, s.dsn(mode+"&_query_only=1&_txlock=deferred&_cache_size=-4096")); err != nil {
 		return err
