@@ -20,6 +20,7 @@ type Case struct {
 	Died    bool     // a process was killed or a commit failed: attempts may never have been sent, and answers be paid for twice
 	Open    bool     // a process may still be at work, or was killed: companions of job files, temporary files and jobs in flight may be there
 	Current bool     // the last command wrote the files: they must say what the job files say
+	Virtual bool     // the clock is that of a synctest bubble: what does not wait takes no time
 	Lossy   bool     // the network loses requests: one that was sent may never have come
 	Missing bool     // of the job files that made the calls, some are gone or cannot be matched with the ledgers
 	Except  []string // files, as named from the folder, that need not be sound, or outputs that may be older than their job file; the key must not be in them all the same

@@ -2,15 +2,20 @@ package oracle_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"html/template"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	"batch/runner/chat/sim"
 	"batch/runner/chat/sim/oracle"
@@ -174,6 +179,26 @@ func TestFindings(t *testing.T) {
 		{"the key in base64, after one byte", func(w *world) {
 			w.must(os.WriteFile(w.path("debug.txt"), []byte(base64.StdEncoding.EncodeToString([]byte(":"+key+"rest"))), 0o600))
 		}, []string{"debug.txt holds the API key"}},
+		{"the key in a page", func(w *world) {
+			w.must(os.WriteFile(w.path("report.html"), []byte("<p>"+template.HTMLEscaper(key)), 0o600))
+		}, []string{"report.html holds the API key"}},
+		{"the key in JSON", func(w *world) {
+			w.must(os.WriteFile(w.path("debug.txt"), []byte(`{"k":"`+strings.NewReplacer("+", `\u002B`, "/", `\/`).Replace(key)+`"}`), 0o600))
+		}, []string{"debug.txt holds the API key"}},
+		{"the key in JSON in JSON", func(w *world) {
+			w.must(os.WriteFile(w.path("debug.txt"), []byte(`"{\"k\":\"`+strings.NewReplacer("+", `\\u002b`, "=", `\\u003d`).Replace(key)+`\"}"`), 0o600))
+		}, []string{"debug.txt holds the API key"}},
+		{"the key packed", func(w *world) {
+			var b bytes.Buffer
+			z := gzip.NewWriter(&b)
+			_, err := z.Write([]byte(strings.Repeat("ask_", 9) + key))
+			w.must(errors.Join(err, z.Close(), os.WriteFile(w.path("out.jsonl.gz"), b.Bytes(), 0o600)))
+		}, []string{"out.jsonl.gz holds the API key"}},
+		{"the key packed otherwise", func(w *world) {
+			z, err := zstd.NewWriter(nil)
+			w.must(err)
+			w.must(os.WriteFile(w.path("out.jsonl.zst"), z.EncodeAll([]byte(strings.Repeat(key, 9)), nil), 0o600))
+		}, []string{"out.jsonl.zst holds the API key"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -207,6 +232,19 @@ func match(t *testing.T, found, want []string) {
 			t.Errorf("found besides: %s", f)
 		}
 	}
+}
+
+// In a bubble nothing is excused by a busy machine.
+func TestSentAfterStop(t *testing.T) {
+	w := newWorld(t)
+	w.sql("UPDATE attempts SET class = 'run_stops' WHERE class = 'job_failed';" +
+		"UPDATE attempts SET started_at = (SELECT started_at + duration_ms + 1 FROM attempts WHERE class = 'run_stops'), run = (SELECT run FROM attempts WHERE class = 'run_stops') WHERE id = (SELECT attempt FROM jobs WHERE line = 1)")
+	if found := w.check(); len(found) > 0 {
+		t.Errorf("%q", found)
+	}
+	c := w.theCase()
+	c.Virtual = true
+	match(t, oracle.Check(c), []string{"ms after its run was stopped"})
 }
 
 // What a death excuses is a finding where nobody died.

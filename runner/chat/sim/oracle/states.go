@@ -23,7 +23,7 @@ func (f *findings) states(j *jobFile, c Case) {
 			f.add("%s: run %d has no end", j.name, id)
 		}
 	}
-	f.afterStop(j)
+	f.afterStop(j, c)
 }
 
 // positions: the lines of the input, from the first to the last, are each one job, or are skipped, or share an answer.
@@ -109,7 +109,11 @@ func (f *findings) tries(j *jobFile, b *job, c Case) {
 const slack = 500
 
 // afterStop: once an answer has stopped a run, that run sends nothing more.
-func (f *findings) afterStop(j *jobFile) {
+func (f *findings) afterStop(j *jobFile, c Case) {
+	late := int64(slack)
+	if c.Virtual {
+		late = 0
+	}
 	stopped := map[int64]int64{}
 	for _, a := range j.attempts {
 		if at := a.started + a.duration.Int64; a.class.String == "run_stops" && (stopped[a.run] == 0 || at < stopped[a.run]) {
@@ -117,7 +121,7 @@ func (f *findings) afterStop(j *jobFile) {
 		}
 	}
 	for _, a := range j.attempts {
-		if at := stopped[a.run]; at > 0 && a.sent.Int64 == 1 && a.started > at+slack {
+		if at := stopped[a.run]; at > 0 && a.sent.Int64 == 1 && a.started > at+late {
 			f.add("%s: attempt %d was sent %d ms after its run was stopped", j.name, a.id, a.started-at)
 		}
 	}
