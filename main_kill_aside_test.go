@@ -82,9 +82,11 @@ func (v *victim) setAside(s shim) (paid map[string]bool) {
 	return paid
 }
 
-// waiting says that outcomes stand beside the job file. Without them, there can be room for some: zeros.
-func (v *victim) waiting() bool {
-	text, _ := os.ReadFile(v.jobFile() + ".unsaved")
+func (v *victim) waiting() bool { return heldAside(v.jobFile()) }
+
+// heldAside says that outcomes stand beside a job file. Without them, there can be room for some: zeros.
+func heldAside(jobFile string) bool {
+	text, _ := os.ReadFile(jobFile + ".unsaved")
 	_, lines, _ := bytes.Cut(text, []byte("\n"))
 	return len(lines) > 0 && lines[0] != 0
 }
