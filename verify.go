@@ -23,9 +23,8 @@ func verifyCommand(c *command) *cli.Command {
 		ArgsUsage: "prompts.batch.db",
 		Description: `Checks the job file's pages and everything that must hold in it: every line of the input is one job, every answered
 job has one answer, which can be read, to the request that was imported, tokens and money add up call by call and row by
-row. Then makes the files that
-were written from it again and compares them byte for byte; one that was written before the job file changed is named
-as older.
+row. Then makes the files of results, errors and usage again and compares them, unpacked, byte for byte; one that was
+written before the job file changed is named as older, one that is gone as gone.
 
 Exit codes: 0 proven, 3 sound but not every prompt is answered, 1 something does not hold, 5 the file is damaged.`,
 		Flags:  []cli.Flag{jsonFlag()},
