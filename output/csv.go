@@ -80,14 +80,7 @@ func (e *csvEncoder) begin() {
 // end makes the text from start on the cell of a column.
 func (e *csvEncoder) end(col, start int) {
 	if e.guard {
-		if bytes.IndexByte(e.text[start:], 0) >= 0 {
-			e.text = append(e.text[:start], bytes.ReplaceAll(e.text[start:], []byte{0}, []byte("\uFFFD"))...)
-		}
-		if formula(bytes.TrimLeft(e.text[start:], "'")) { // behind apostrophes of its own too, so that a reader may take one off
-			e.text = append(e.text, 0)
-			copy(e.text[start+1:], e.text[start:])
-			e.text[start] = '\''
-		}
+		e.text = append(e.text[:start], guard(e.text[start:])...)
 	}
 	e.ends[col] = [2]int{start, len(e.text)}
 }
@@ -113,6 +106,20 @@ func (e *csvEncoder) flush() error {
 }
 
 func (e *csvEncoder) Close() error { return nil }
+
+// guard makes a cell that no spreadsheet takes for a formula.
+func guard(cell []byte) []byte {
+	if bytes.IndexByte(cell, 0) >= 0 {
+		cell = bytes.ReplaceAll(cell, []byte{0}, []byte("\uFFFD"))
+	}
+	if formula(bytes.TrimLeft(cell, "'")) { // behind apostrophes of its own too, so that a reader may take one off
+		return append([]byte{'\''}, cell...)
+	}
+	return cell
+}
+
+// GuardFormula writes a text as a cell that no spreadsheet takes for a formula.
+func GuardFormula(text string) string { return string(guard([]byte(text))) }
 
 // formula says whether a spreadsheet could run a cell: it begins, after what a spreadsheet passes over, with a sign
 // that starts a formula, and is more than a number. A tab or a carriage return in front is itself such a sign.

@@ -309,3 +309,12 @@ func TestSameRowsInBoth(t *testing.T) {
 		}
 	}
 }
+
+// The cells of a report are guarded as those of the results are: behind apostrophes of their own too.
+func TestGuardFormula(t *testing.T) {
+	for text, want := range map[string]string{"=1+1": "'=1+1", "'=1+1": "''=1+1", "\x00@f": "\uFFFD@f", "-1": "-1", "": "", "'quoted'": "'quoted'"} {
+		if got := GuardFormula(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}

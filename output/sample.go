@@ -1,10 +1,6 @@
 package output
 
-import (
-	"strings"
-
-	"batch/store"
-)
+import "batch/store"
 
 // Sample gives the texts of an answered row for people to look at: the last user message, and the content of the first choice.
 // What is not text, or cannot be read, is "".
@@ -25,13 +21,4 @@ func Sample(row *store.Row) (prompt, content string) {
 		content = text(ans.first.message.content)
 	}
 	return prompt, content
-}
-
-// GuardFormula writes a text so that no spreadsheet takes it for a formula, as the cells of CSV files are.
-func GuardFormula(text string) string {
-	text = strings.ReplaceAll(text, "\x00", "\uFFFD")
-	if formula([]byte(text)) {
-		return "'" + text
-	}
-	return text
 }
