@@ -67,15 +67,15 @@ type estimate struct {
 	sample int  // prompts to send, 0 for none
 	asJSON bool // a document instead of a table
 
-	pace     output.Pace
-	stated   bool // some of the pace is what the API stated
-	foreseen output.Forecast
-	spent    output.Amount // of all runs, the sample among them
-	possibly output.Amount // beside it, at most, for calls with an unknown outcome
-	calls    int64         // of all runs
-	lost     int64         // of them, those without an answer that may have been charged for
-	sampled  *sampled      // nil without --sample
-	surer    surer
+	pace                 output.Pace
+	statedRPM, statedTPM bool // what of the pace the API stated
+	foreseen             output.Forecast
+	spent                output.Amount // of all runs, the sample among them
+	possibly             output.Amount // beside it, at most, for calls with an unknown outcome
+	calls                int64         // of all runs
+	lost                 int64         // of them, those without an answer that may have been charged for
+	sampled              *sampled      // nil without --sample
+	surer                surer
 }
 
 func (c *command) estimateVerb(ctx *cli.Context) error {
@@ -324,10 +324,11 @@ func (e *estimate) paceUnder(stated store.Limits) {
 	e.pace = output.Pace{Concurrency: opt.Concurrency, RPM: opt.RPM, TPM: opt.TPM}
 	for _, l := range []struct {
 		own    *float64
+		theirs *bool
 		stated int64
-	}{{&e.pace.RPM, stated.Requests}, {&e.pace.TPM, stated.Tokens}} {
+	}{{&e.pace.RPM, &e.statedRPM, stated.Requests}, {&e.pace.TPM, &e.statedTPM, stated.Tokens}} {
 		if l.stated > 0 && (*l.own == 0 || float64(l.stated) < *l.own) {
-			*l.own, e.stated = float64(l.stated), true
+			*l.own, *l.theirs = float64(l.stated), true
 		}
 	}
 }

@@ -97,8 +97,8 @@ func (e *estimate) document() estimated {
 	f, c := &e.foreseen, e.counts
 	doc := estimated{Endpoint: e.endpointName(), Simulated: e.simulated, Prompts: c.Jobs, Done: c.Done, Failed: c.Failed, Skipped: c.Skipped,
 		Pending: c.Pending, Models: []modelEstimate{}, Total: documentOf(&f.Total), Time: f.Seconds(),
-		Spent: exactly(e.spent), Possibly: exactly(e.possibly), Calls: e.calls, Lost: e.lost, Projected: f.Projected(e.spent),
-		Pace: paceDocument{Concurrency: e.pace.Concurrency, RPM: orNull(e.pace.RPM), TPM: orNull(e.pace.TPM), Stated: e.stated}}
+		Spent: e.spent.Exactly(), Possibly: e.possibly.Exactly(), Calls: e.calls, Lost: e.lost, Projected: f.Projected(e.spent),
+		Pace: paceDocument{Concurrency: e.pace.Concurrency, RPM: orNull(e.pace.RPM), TPM: orNull(e.pace.TPM), Stated: e.statedRPM || e.statedTPM}}
 	if e.kept {
 		doc.JobFile = &e.cfg.db
 	}
@@ -117,7 +117,7 @@ func (e *estimate) document() estimated {
 		doc.Learnt = &learnt{Answers: f.Answers, Estimated: f.Estimated, Reported: f.Reported, Factor: f.Factor()}
 	}
 	if s := e.sampled; s != nil {
-		doc.Sample = &sampleTold{Prompts: s.prompts, Done: s.Done, Failed: s.Failed, Cost: exactly(s.cost), Possibly: exactly(s.possibly)}
+		doc.Sample = &sampleTold{Prompts: s.prompts, Done: s.Done, Failed: s.Failed, Cost: s.cost.Exactly(), Possibly: s.possibly.Exactly()}
 		if s.Stop != nil {
 			doc.Sample.Stopped = string(s.Stop.Cause)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -222,10 +223,8 @@ func (e *estimate) boundsText() string {
 		margins[margin] = true
 	}
 	var shares []string
-	for _, m := range []float64{0.02, 0.05, 0.15} {
-		if margins[m] {
-			shares = append(shares, fmt.Sprintf("%.0f %%", 100*m))
-		}
+	for _, m := range slices.Sorted(maps.Keys(margins)) {
+		shares = append(shares, fmt.Sprintf("%.0f %%", 100*m))
 	}
 	text := fmt.Sprintf("prompt tokens within %s, as no answer has told yet", strings.Join(shares, " or "))
 	if f.Total.Answers > 0 && f.Total.Enough {
@@ -252,19 +251,21 @@ func (e *estimate) boundsText() string {
 func (e *estimate) timeText() string {
 	p := e.pace
 	parts := []string{plural(int64(p.Concurrency), "call") + " at a time"}
-	if p.RPM > 0 {
-		parts = append(parts, trimmed(p.RPM, "request")+" a minute")
+	limit := func(n float64, noun string, stated bool) {
+		text := trimmed(n, noun) + " a minute"
+		if stated {
+			text += " as the API stated"
+		}
+		if n > 0 {
+			parts = append(parts, text)
+		}
 	}
-	if p.TPM > 0 {
-		parts = append(parts, trimmed(p.TPM, "token")+" a minute")
+	limit(p.RPM, "request", e.statedRPM)
+	limit(p.TPM, "token", e.statedTPM)
+	if len(parts) == 1 {
+		parts = append(parts, "no limit known (--rpm, --tpm)")
 	}
 	text := strings.Join(parts, ", ")
-	switch {
-	case e.stated:
-		text += ", as the API stated"
-	case p.RPM+p.TPM == 0:
-		text += ", no limit known (--rpm, --tpm)"
-	}
 	if e.foreseen.Time.Likely == nil {
 		text += "; how long an answer takes is not known yet"
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"batch/output"
@@ -34,5 +35,32 @@ func TestEnoughText(t *testing.T) {
 		if got, want := e.enoughText(), "--max-cost 5"+sep+test.want; got != want {
 			t.Errorf("%s: %q, want %q", test.name, got, want)
 		}
+	}
+}
+
+// A limit of the user's own is not what the API stated.
+func TestTimeText(t *testing.T) {
+	for _, test := range []struct {
+		rpm, tpm             float64
+		statedRPM, statedTPM bool
+		want                 string
+	}{
+		{0, 0, false, false, "8 calls at a time, no limit known (--rpm, --tpm)"},
+		{60, 0, false, false, "8 calls at a time, 60 requests a minute"},
+		{60, 900, false, true, "8 calls at a time, 60 requests a minute, 900 tokens a minute as the API stated"},
+		{60, 900, true, false, "8 calls at a time, 60 requests a minute as the API stated, 900 tokens a minute"},
+	} {
+		e := estimate{pace: output.Pace{Concurrency: 8, RPM: test.rpm, TPM: test.tpm}, statedRPM: test.statedRPM, statedTPM: test.statedTPM}
+		if got, _, _ := strings.Cut(e.timeText(), ";"); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+}
+
+// Before any answer, how far off a count may be is said of each vocabulary.
+func TestBoundsText(t *testing.T) {
+	e := estimate{foreseen: output.Forecast{Models: []output.ModelForecast{{Model: "gpt-4o"}, {Model: "another"}}}}
+	if got := e.boundsText(); !strings.HasPrefix(got, "prompt tokens within 2 % or 15 %, as no answer has told yet") {
+		t.Error(got)
 	}
 }

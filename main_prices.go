@@ -13,7 +13,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"batch/output"
 	"batch/runner/tokens"
 	"batch/store"
 )
@@ -218,12 +217,4 @@ func perMillion(m tokens.Money) string {
 		text += "0"
 	}
 	return text
-}
-
-// exactly is a cost for programs: null where a part of it is not known.
-func exactly(a output.Amount) *tokens.Money {
-	if !a.Known() {
-		return nil
-	}
-	return &a.Money
 }

@@ -117,7 +117,7 @@ func (p *progress) draw() {
 	e := event{"done": s.Done, "failed": s.Failed, "retried": s.Retried, "total": p.total, "in_flight": s.InFlight, "per_second": rate,
 		"prompt_tokens": s.PromptTokens, "completion_tokens": s.AnswerTokens, "waiting": s.Waiting.Why}
 	if p.priced {
-		e["cost"] = exactly(spent)
+		e["cost"] = spent.Exactly()
 		if end > 0 {
 			e["projected_cost"] = end
 		}

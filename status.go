@@ -172,7 +172,7 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 	known := output.Known{Prices: output.NewPrices(prices), Seen: seen, Bills: bills}
 	s.cost = known.Prices.Cost(bills, margins)
 	estimated := s.cost.Estimated.Plus(s.cost.GoneEstimated)
-	s.Cost, s.EstimatedCost, s.PossiblySpent = exactly(s.cost.Billed()), exactly(estimated), exactly(s.cost.Lost.Plus(s.cost.Open))
+	s.Cost, s.EstimatedCost, s.PossiblySpent = s.cost.Billed().Exactly(), estimated.Exactly(), s.cost.Lost.Plus(s.cost.Open).Exactly()
 	for _, b := range seen {
 		s.PromptEstimated += b.Estimated
 		s.PromptReported += b.Prompt

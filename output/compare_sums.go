@@ -59,7 +59,7 @@ func (s *ComparedSums) finish() {
 	if s.reported == 0 && s.UsageUnknown > 0 { // nothing of it is known: that is no cost of nothing
 		s.Spent = Amount{Unknown: s.UsageUnknown}
 	}
-	s.Cost, s.EstimatedCost = exactly(s.Spent), exactly(s.SpentGuess)
+	s.Cost, s.EstimatedCost = s.Spent.Exactly(), s.SpentGuess.Exactly()
 	s.Latency = percentiles(s.durations)
 }
 
@@ -88,11 +88,4 @@ func percentiles(durations map[int64]int64) (l ComparedLatency) {
 		}
 	}
 	return l
-}
-
-func exactly(a Amount) *tokens.Money {
-	if !a.Known() {
-		return nil
-	}
-	return &a.Money
 }

@@ -63,6 +63,14 @@ type Amount struct {
 // Known says that nothing is missing from the Money.
 func (a Amount) Known() bool { return a.Unknown == 0 }
 
+// Exactly is the amount for programs: nil where a part of it is not known.
+func (a Amount) Exactly() *tokens.Money {
+	if !a.Known() {
+		return nil
+	}
+	return &a.Money
+}
+
 // Plus adds two amounts.
 func (a Amount) Plus(b Amount) Amount {
 	return Amount{a.Money.Plus(b.Money), plus(a.Unknown, b.Unknown)}
