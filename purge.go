@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"batch/output"
 	"batch/store"
 )
 
@@ -121,7 +122,7 @@ func filesWithText(ctx context.Context, st *store.Store) ([]string, error) {
 		return nil, err
 	}
 	for _, o := range outs {
-		if o.Kind != "usage" {
+		if o.Kind != output.KindUsage {
 			paths = append(paths, o.Path)
 		}
 	}

@@ -24,7 +24,7 @@
 // # Values
 //
 // JSONL has one row a line, and every column on every row except file (several inputs only), simulated (made-up answers
-// only), trimmed_turns, choices and message. What is not known is null, never 0 or "". Text from a prompt or an answer stands as it
+// only), sample, trimmed_turns, choices and message. What is not known is null, never 0 or "". Text from a prompt or an answer stands as it
 // was spelled there: escapes are kept, numbers keep their digits, nothing is escaped for HTML. Only two things change:
 // bytes that are not UTF-8 become U+FFFD, and a value that was spread over several lines loses its white space outside
 // strings. Where a name occurs twice in an object, its last value counts.
@@ -33,8 +33,9 @@
 // the first); the text parts of an array are joined by a line break, and an array without any gives null. choices is
 // added where there are several or where the first bears logprobs; message where the first choice's message has more
 // than role and a text as content. Members that are null, "", [] or {} are nothing more. usage_source says whether the
-// three token columns are reported by the API, estimated here, or unknown and null. trimmed_turns stands on the rows whose
-// conversation was sent without its oldest turns, and says how many those were.
+// three token columns are reported by the API, estimated here, those of an answer that another job file (reused) or an
+// equal line (shared) was charged for, or unknown and null. trimmed_turns stands on the rows whose conversation was
+// sent without its oldest turns, and says how many those were.
 //
 // The author's own keys follow the columns as they were. One that bears the name of a column of its file becomes
 // input_<name>, with one more input_ for as long as the author has a key of that name too.

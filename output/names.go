@@ -61,7 +61,7 @@ func (f Files) targets(split []Part) []target {
 	if len(split) == 0 {
 		all = append(all, target{kindResults, f.Results})
 	}
-	return append(all, target{kindErrors, f.Errors}, target{kindUsage, f.Usage})
+	return append(all, target{kindErrors, f.Errors}, target{KindUsage, f.Usage})
 }
 
 // ParseFormat reads the value of --format; "" stays "", which leaves the choice to Names.

@@ -71,7 +71,7 @@ func checkKind(path, kind string, there os.FileInfo, outs []store.Output, force 
 		if !mine || (o.Kind == KindReport) == (kind == KindReport) {
 			continue
 		}
-		what := map[string]string{KindReport: "is a report", kindResults: "holds the results", kindErrors: "holds the errors", kindUsage: "holds the usage totals"}
+		what := map[string]string{KindReport: "is a report", kindResults: "holds the results", kindErrors: "holds the errors", KindUsage: "holds the usage totals"}
 		kind, _, _ := strings.Cut(o.Kind, ".") // a part of the results holds results
 		return &RefusedError{path, what[kind] + " of this job file", "choose another name with -o"}
 	}

@@ -196,7 +196,7 @@ func TestGolden(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, got := write(t, story(), c.opt)
-			for i, kind := range []string{kindResults, kindErrors, kindUsage} {
+			for i, kind := range []string{kindResults, kindErrors, KindUsage} {
 				stem, ext := splitExt(c.name)
 				path := filepath.Join("testdata", stem+"."+kind+ext)
 				if *update {
@@ -230,7 +230,7 @@ func TestReport(t *testing.T) {
 		Written: []Written{
 			{kindResults, "prompts.results.jsonl", 3, int64(len(got[0]))},
 			{kindErrors, "prompts.errors.jsonl", 5, int64(len(got[1]))},
-			{kindUsage, "prompts.usage.jsonl", 3, int64(len(got[2]))},
+			{KindUsage, "prompts.usage.jsonl", 3, int64(len(got[2]))},
 		},
 	}
 	if diff := cmp.Diff(want, rep); diff != "" {

@@ -14,7 +14,7 @@ import (
 const (
 	kindResults = "results"
 	kindErrors  = "errors"
-	kindUsage   = "usage"
+	KindUsage   = "usage"
 )
 
 // sink is one of the files. It is opened with its first row, so that an errors file without rows never exists.

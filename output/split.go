@@ -54,7 +54,7 @@ func ParseSplit(s string) ([]Part, error) {
 			return nil, refuse("%s is not a name of letters, digits, - and _", printable(name))
 		case slices.ContainsFunc(parts, func(p Part) bool { return strings.EqualFold(p.Name, name) }):
 			return nil, refuse("two parts are called %s", name)
-		case name == kindErrors || name == kindUsage:
+		case name == kindErrors || name == KindUsage:
 			return nil, refuse("%s is the name of another file", name)
 		}
 		parts = append(parts, Part{name, n})

@@ -194,7 +194,7 @@ func newWriter(files Files, opt Options, prices Prices) *writer {
 		switch t.kind {
 		case kindErrors:
 			s.cols, w.errors = typedColumns(errorColumns, errorTypes), s
-		case kindUsage:
+		case KindUsage:
 			s.cols, w.usage = typedColumns(usageColumns, usageTypes), s
 		default:
 			s.cols, w.results = results, append(w.results, s)
