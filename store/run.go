@@ -89,6 +89,9 @@ func (s *Store) BeginRun(ctx context.Context, r Run) error {
 			millis(r.Started.Add(AbsurdWait))); err != nil {
 			return err
 		}
+		if err := s.writeSettings(context.WithoutCancel(ctx), s.spill.settings()); err != nil {
+			return err
+		}
 		return s.conn.QueryRowContext(context.WithoutCancel(ctx),
 			"INSERT INTO runs (started_at, endpoint, version, rpm, tpm) VALUES (?, ?, ?, nullif(?, 0.0), nullif(?, 0.0)) RETURNING id",
 			millis(r.Started), r.Endpoint, r.Version, r.RPM, r.TPM).Scan(&s.run)

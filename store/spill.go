@@ -19,6 +19,7 @@ import (
 // The first line says whose it is. Each of the others is an outcome as JSON, after the checksum of that. Behind them are zeros.
 type spill struct {
 	disk   disk
+	job    string // the job file, by its real name
 	head   string
 	places [2]place
 	taken  int64 // answers, by Recover
@@ -49,15 +50,18 @@ func newSpill(path string, salt []byte) spill {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	own, name := sha256.Sum256(append([]byte("aside "), salt...)), sha256.Sum256([]byte(path))
-	return spill{
-		disk: realDisk{},
-		head: headForm + hex.EncodeToString(own[:16]) + "\n",
-		places: [2]place{
-			{path: path + spillSuffix},
-			{path: filepath.Join(os.TempDir(), "batch-"+hex.EncodeToString(name[:16])+spillSuffix)},
-		},
+	own := sha256.Sum256(append([]byte("aside "), salt...))
+	a := spill{disk: realDisk{}, job: path, head: headForm + hex.EncodeToString(own[:16]) + "\n"}
+	for i, at := range spillPaths(path, os.TempDir()) {
+		a.places[i].path = at
 	}
+	return a
+}
+
+// spillPaths are beside a job file, and in a folder for temporary files.
+func spillPaths(job, temp string) [2]string {
+	name := sha256.Sum256([]byte(job))
+	return [2]string{job + spillSuffix, filepath.Join(temp, "batch-"+hex.EncodeToString(name[:16])+spillSuffix)}
 }
 
 // Reserve makes room beside the job file for outcomes that it may not take, until Close.

@@ -88,8 +88,8 @@ func (st *setter) check(left *memDisk, how string) {
 	how = fmt.Sprintf("%s, %s after %d operations", st.name, how, st.disk.calls)
 	a := st.spill(left)
 	found := map[int64]bool{}
-	for i := range a.places {
-		w, err := a.find(i)
+	for i, p := range a.places {
+		w, err := a.find(source{p.path, sourceKind(i)})
 		if err != nil {
 			st.t.Fatalf("%s: %v", how, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,21 +21,77 @@ import (
 // takeUp saves what a run before set aside. What had been saved all the same, or is known otherwise by now, is told by the guards of each
 // arrow: nothing is saved twice.
 func (s *Store) takeUp(ctx context.Context) error {
-	for i := range s.spill.places {
-		if s.spill.places[i].file != nil {
-			continue // it is this run's own
-		}
-		if err := s.takeUpFrom(ctx, i); err != nil {
+	from, err := s.spill.sources(ctx, s.conn)
+	if err != nil {
+		return err
+	}
+	for _, src := range from {
+		if err := s.takeUpFrom(ctx, src); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// source is a file in which a run before may have set outcomes aside.
+type source struct {
+	path string
+	kind sourceKind
+}
+
+type sourceKind int
+
+const (
+	beside sourceKind = iota
+	shared            // in a folder into which others may put files
+	former            // where one of the others was for the last run
+)
+
+// The settings that say where the last run would have set outcomes aside.
+const (
+	settingPlace = "place"
+	settingTemp  = "temporary folder"
+)
+
+func (a *spill) settings() map[string]string {
+	return map[string]string{settingPlace: a.job, settingTemp: os.TempDir()}
+}
+
+// sources are the places that are not in use, and those of the last run, should the job file have been renamed since, or the folder for
+// temporary files be another. While anything stands under its old name, this is a copy, and what is there is not its own; nor is it while a
+// run goes on under that name.
+func (a *spill) sources(ctx context.Context, q querier) ([]source, error) {
+	var all []source
+	known := map[string]bool{}
+	for i, p := range a.places {
+		known[p.path] = true
+		if p.file == nil { // else it is this run's own
+			all = append(all, source{p.path, sourceKind(i)})
+		}
+	}
+	var job, temp string
+	err := q.QueryRowContext(ctx, "SELECT p.value, t.value FROM settings p, settings t WHERE p.name = ? AND t.name = ?", settingPlace, settingTemp).Scan(&job, &temp)
+	if errors.Is(err, sql.ErrNoRows) {
+		return all, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(job); job != a.job && (!errors.Is(err, fs.ErrNotExist) || Held(job)) {
+		return all, nil
+	}
+	for _, path := range spillPaths(job, temp) {
+		if !known[path] {
+			all = append(all, source{path, former})
+		}
+	}
+	return all, nil
+}
+
 // takeUpFrom saves the outcomes of one file before it takes that away: a death in between leaves some of them in both, and none in neither.
-func (s *Store) takeUpFrom(ctx context.Context, i int) error {
-	path := s.spill.places[i].path
-	w, err := s.spill.find(i)
+func (s *Store) takeUpFrom(ctx context.Context, src source) error {
+	path := src.path
+	w, err := s.spill.find(src)
 	if w == nil || err != nil {
 		return err
 	}
@@ -76,19 +133,19 @@ type waiting struct {
 
 func (w *waiting) close() { w.file.Close() }
 
-// find opens the file at a place, nil when there is none of this job file. Others may put files into the shared folder: there, only what
-// is our own counts. Beside the job file, what is none of ours is a SpillError.
-func (a *spill) find(i int) (*waiting, error) {
-	path, shared := a.places[i].path, i > 0
+// find opens a file, nil when there is none of this job file. Others may put files into the shared folder: there, only what is our own
+// counts. Beside the job file, what is none of ours is a SpillError.
+func (a *spill) find(src source) (*waiting, error) {
+	path := src.path
 	f, err := a.disk.open(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), shared && isForeign(err):
+	case errors.Is(err, fs.ErrNotExist), src.kind != beside && isForeign(err):
 		return nil, nil
 	case err != nil:
 		return nil, &Failure{"take up", err}
 	}
 	w := &waiting{path, f, bufio.NewReader(f)}
-	ours, err := a.isOurs(w, shared)
+	ours, err := a.isOurs(w, src.kind)
 	if !ours || err != nil {
 		w.close()
 		return nil, err
@@ -103,13 +160,13 @@ func isForeign(err error) bool {
 }
 
 // isOurs reads the first line, and no more of it than ours is long.
-func (a *spill) isOurs(w *waiting, shared bool) (bool, error) {
+func (a *spill) isOurs(w *waiting, kind sourceKind) (bool, error) {
 	info, err := w.file.Stat()
 	if err != nil {
 		return false, &Failure{"take up " + w.path, err}
 	}
 	owner, known := info.Sys().(*syscall.Stat_t)
-	if shared && (!known || int(owner.Uid) != os.Geteuid() || info.Mode().Perm()&0o077 != 0) {
+	if kind != beside && (!known || int(owner.Uid) != os.Geteuid() || info.Mode().Perm()&0o077 != 0) {
 		return false, nil
 	}
 	if !info.Mode().IsRegular() {
@@ -126,13 +183,13 @@ func (a *spill) isOurs(w *waiting, shared bool) (bool, error) {
 	case strings.HasPrefix(string(head), headForm):
 		w.r.Discard(len(head))
 		none, err := w.atEnd()
-		if !none && err == nil {
+		if !none && err == nil && kind != former {
 			err = &SpillError{w.path, "holds answers of another job file"}
 		}
-		return none && !shared, err // room that was kept, and never used
+		return none && kind == beside, err // room that was kept, and never used
 	}
 	cutOff, err := a.isCutOff(w, head)
-	if !cutOff && err == nil && !shared {
+	if !cutOff && err == nil && kind == beside {
 		err = &SpillError{w.path, "stands in the way: it is none of batch"}
 	}
 	return cutOff, err
@@ -209,8 +266,12 @@ func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
 	var all []Waiting
 	found := map[int64]bool{} // attempts: an outcome can stand in both files
 	a := newSpill(s.path, salt)
-	for i := range a.places {
-		w, err := a.find(i)
+	from, err := a.sources(ctx, s.read)
+	if err != nil {
+		return nil, s.explain("read", err)
+	}
+	for _, src := range from {
+		w, err := a.find(src)
 		if w == nil || err != nil {
 			continue
 		}
