@@ -23,7 +23,7 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("%s is in use by another run (%s)", e.Path, e.Holder)
 }
 
-// Acquire takes the lock of the job file at path, a file beside it named path.lock, or returns a *LockedError at once.
+// Acquire takes the lock of the job file at path, a file beside it named path.lock, or returns a *LockedError.
 func Acquire(path string) (*Lock, error) {
 	for {
 		l, err := acquire(path)
@@ -53,7 +53,7 @@ func acquire(path string) (*Lock, error) {
 		f.Close()
 		return nil, &Failure{"lock job file", fmt.Errorf("%s stands in the way: it is no lock of batch", name)}
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := lockSoon(f); err != nil {
 		defer f.Close()
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, &Failure{"lock job file", err}
@@ -72,6 +72,27 @@ func acquire(path string) (*Lock, error) {
 	f.Truncate(0)
 	fmt.Fprintf(f, noteForm+"%d since %s\n", os.Getpid(), time.Now().UTC().Format("2006-01-02 15:04:05 UTC"))
 	return &Lock{file: f}, nil
+}
+
+// patience is how long a lock is asked for: Held has it for a moment, and is no run.
+const patience = 50 * time.Millisecond
+
+func lockSoon(f *os.File) error {
+	again := time.NewTicker(patience / 10)
+	defer again.Stop()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-late.C:
+			return err
+		}
+	}
 }
 
 // lockName is the same for all names of one job file: a symbolic link to it must not have a lock of its own.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -247,6 +248,25 @@ func TestLock(t *testing.T) {
 	}
 	l.Release()
 	l, err = Acquire(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Release()
+}
+
+// Who only looks whether a run is on holds the lock for a moment: a run that begins just then goes on.
+func TestLockWhileSomebodyLooks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	looker, err := os.Create(lockName(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	looker.WriteString(noteForm + "1 since long ago") // of a run that was killed
+	if err := syscall.Flock(int(looker.Fd()), syscall.LOCK_SH); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(patience/10, func() { looker.Close() })
+	l, err := Acquire(path)
 	if err != nil {
 		t.Fatal(err)
 	}
