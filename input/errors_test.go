@@ -239,6 +239,27 @@ func TestFailureToRead(t *testing.T) {
 	}
 }
 
+// A long line is a bad line; a stream that never ends one would be thrown away for ever.
+func TestNoLineEnds(t *testing.T) {
+	const max = 1000
+	for _, format := range []Format{JSONL, Text} {
+		read := func(src io.Reader) error {
+			opt := fill("s", "model", `"m"`)
+			opt.MaxLine, opt.Layout.Format = max, format
+			_, err := NewReader("p", src, opt).Next()
+			return err
+		}
+		var bad *LineError
+		if err := read(strings.NewReader(strings.Repeat("x", (noLines-1)*max))); !errors.As(err, &bad) {
+			t.Errorf("%s: a long line: %v", format, err)
+		}
+		var file *FileError
+		if err := read(&endless{'x', 1 << 40}); !errors.As(err, &file) || file.Error() != "p:1: no line ends within 64000 bytes" || file.Hint == "" {
+			t.Errorf("%s: no end of a line: %v", format, err)
+		}
+	}
+}
+
 type noRights struct{}
 
 func (noRights) Read([]byte) (int, error) {

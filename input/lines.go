@@ -12,6 +12,9 @@ const bufferSize = 256 << 10
 // maxEmptyReads is how often a reader may return nothing and no error before it counts as stuck.
 const maxEmptyReads = 100
 
+// noLines is how many times as long as it may be a line can get before the stream counts as one that has no lines.
+const noLines = 64
+
 var errTooLong = errors.New("line too long")
 
 // lines cuts a stream into lines. Its memory is bounded by the longest line that it may give.
@@ -27,9 +30,10 @@ type lines struct {
 }
 
 // next gives the next line without its end, good until the next call; errTooLong (the line is skipped, the next call
-// goes on behind it), io.EOF, or the reader's error. A last line needs no end. A line cut short by an error is not given.
+// goes on behind it), a FileError for a stream that has no lines, io.EOF, or the reader's error. A last line needs no end. A line cut short by an error is not given.
 func (l *lines) next() ([]byte, error) {
 	searched, long := 0, false
+	skipped := 0
 	for {
 		window := l.buf[l.start:l.end]
 		i := l.lineEnd(window, searched)
@@ -51,6 +55,9 @@ func (l *lines) next() ([]byte, error) {
 		searched = max(len(window)-1, 0)
 		if len(window) > l.max+1 {
 			long = true
+			if skipped += len(window) - 1; skipped/noLines > l.max {
+				return nil, &FileError{Line: l.number + 1, Problem: "no line ends within " + size(noLines*l.max), Hint: "is that a file of lines?"}
+			}
 			l.start, searched = l.end-1, 0
 		}
 		l.fill()
