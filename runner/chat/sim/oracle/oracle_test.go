@@ -17,8 +17,10 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"batch/output"
 	"batch/runner/chat/sim"
 	"batch/runner/chat/sim/oracle"
+	"batch/store"
 )
 
 func TestSound(t *testing.T) {
@@ -94,7 +96,7 @@ func TestFindings(t *testing.T) {
 		{"an answer beside a failure", func(w *world) {
 			w.sql("INSERT INTO answers SELECT (SELECT id FROM jobs WHERE line = 3), assembled, finish_reason, NULL, NULL, response FROM answers LIMIT 1")
 		}, []string{"which is not done"}},
-		{"a wrong count of attempts", func(w *world) { w.sql("UPDATE jobs SET attempts = 7 WHERE line = 1") }, []string{"counts 7 attempts"}},
+		{"a wrong count of attempts", func(w *world) { w.sql("UPDATE jobs SET attempts = 7 WHERE line = 1") }, []string{"counts 7 attempts", "line 1 has 1 attempts, the job file 7"}},
 		{"a wrong count of possibly paid", func(w *world) { w.sql("UPDATE jobs SET unknown = 0 WHERE line = 2") }, []string{"0 possibly paid, and has 2 and 1"}},
 		{"an attempt of no job", func(w *world) {
 			w.sql("INSERT INTO attempts (id, job, run, generation, started_at) VALUES (99, 99, 1, 0, 0)")
@@ -104,10 +106,10 @@ func TestFindings(t *testing.T) {
 		{"called after its answer", func(w *world) {
 			w.sql("INSERT INTO attempts (id, job, run, generation, started_at, duration_ms, class, sent, status) SELECT 99, job, run, generation, started_at, 0, 'unknown', 1, 500 FROM attempts WHERE id = " + last +
 				"; UPDATE jobs SET attempts = 2, unknown = 1 WHERE line = 1")
-		}, []string{"was called again after its answer", "has 2 attempts on record", "usage.jsonl says"}},
+		}, []string{"was called again after its answer", "has 2 attempts on record", "usage.jsonl says", "line 1 has 1 attempts, the job file 2"}},
 		{"a call that is not on record", func(w *world) {
 			w.sql("DELETE FROM attempts WHERE class = 'unknown' AND sent = 1; UPDATE jobs SET attempts = 1, unknown = 0 WHERE line = 2")
-		}, []string{"1 attempts on record at http://127.0.0.1:1/v1, which got 2 calls", "usage.jsonl says"}},
+		}, []string{"1 attempts on record at http://127.0.0.1:1/v1, which got 2 calls", "usage.jsonl says", "line 2 has 2 attempts, the job file 1"}},
 		{"another body than was sent", func(w *world) {
 			w.sql("UPDATE jobs SET body = CAST(replace(body, 'a river', 'a riven') AS BLOB) WHERE line = 1")
 		},
@@ -136,7 +138,7 @@ func TestFindings(t *testing.T) {
 		{"another answer than was sent", func(w *world) {
 			w.sql(`UPDATE answers SET response = CAST(response || ' x' AS BLOB) WHERE job = ` + river)
 		}, []string{"has another answer than was sent"}},
-		{"tokens that the answer does not report", func(w *world) { w.sql("UPDATE attempts SET total_tokens = total_tokens + 1 WHERE id = " + last) }, []string{"tokens as its answer says", "usage.jsonl says"}},
+		{"tokens that the answer does not report", func(w *world) { w.sql("UPDATE attempts SET total_tokens = total_tokens + 1 WHERE id = " + last) }, []string{"tokens as its answer says", "usage.jsonl says", "line 1 has other tokens than its attempt"}},
 		{"unknown tokens that the answer reports", func(w *world) {
 			w.sql("UPDATE attempts SET total_tokens = NULL, prompt_tokens = NULL, completion_tokens = NULL WHERE id = " + last)
 		},
@@ -158,9 +160,20 @@ func TestFindings(t *testing.T) {
 		{"the answer of another", func(w *world) { w.edit("in.results.jsonl", replace(`"content":"`, `"content":"Not so. `)) }, []string{"has another answer than the job file"}},
 		{"the prompt of another", func(w *world) { w.edit("in.results.jsonl", replace("a river", "a brook")) }, []string{"another prompt than was sent"}},
 		{"another custom_id", func(w *world) { w.edit("in.results.jsonl", replace(`"custom_id":null`, `"custom_id":"x"`)) }, []string{"another custom_id"}},
+		{"a form that nobody reads", func(w *world) { w.sql("UPDATE outputs SET options = 'yaml flat' WHERE kind = 'errors'") }, []string{"in.errors.jsonl is of a form that is not known here"}},
+		{"a way to write that nobody knows", func(w *world) { w.sql("UPDATE outputs SET options = 'jsonl flat every=2' WHERE kind = 'errors'") }, []string{"is written in a way that is not known here: every=2"}},
 		{"a failure missing", func(w *world) {
 			w.edit("in.errors.jsonl", func(text string) string { return text[strings.Index(text, "\n")+1:] })
 		}, []string{"errors.jsonl has 1 rows, not 2"}},
+		{"another number of attempts", func(w *world) { w.edit("in.results.jsonl", replace(`"attempts":1`, `"attempts":3`)) }, []string{"line 1 has 3 attempts, the job file 1"}},
+		{"other tokens", func(w *world) { w.edit("in.results.jsonl", replace(`"total_tokens":`, `"total_tokens":1`)) }, []string{"line 1 has other tokens than its attempt"}},
+		{"tokens of another source", func(w *world) { w.edit("in.results.jsonl", replace(`"reported"`, `"estimated"`)) }, []string{"line 1 has its usage estimated, not reported"}},
+		{"a failure that was possibly paid", func(w *world) {
+			w.edit("in.errors.jsonl", replace(`"possibly_paid":false`, `"possibly_paid":true`))
+		}, []string{"line 3 is possibly paid: true, and has 0 such attempts"}},
+		{"wrong prompt tokens throughout", func(w *world) {
+			w.edit("in.usage.jsonl", func(text string) string { return strings.ReplaceAll(text, `"prompt_tokens":`, `"prompt_tokens":1`) })
+		}, []string{"usage.jsonl says"}},
 		{"wrong totals", func(w *world) { w.edit("in.usage.jsonl", replace(`"wasted_tokens":0`, `"wasted_tokens":4`)) }, []string{"the lines add up to"}},
 		{"wrong totals throughout", func(w *world) {
 			w.edit("in.usage.jsonl", func(text string) string { return strings.ReplaceAll(text, `"gone_tokens":`, `"gone_tokens":1`) })
@@ -362,5 +375,46 @@ func TestEditedInput(t *testing.T) {
 	w.must(os.WriteFile(w.path("in.jsonl"), []byte(`{"prompt":"another"}`), 0o600))
 	if found := w.check(); len(found) > 0 {
 		t.Errorf("%q", found)
+	}
+}
+
+// The other forms of the files are held against the job file like the first.
+func TestForms(t *testing.T) {
+	for _, test := range []struct {
+		name, out string
+		shape     output.Shape
+		change    func(string) string
+		want      string
+	}{
+		{"sound", "o.csv", output.Flat, nil, ""},
+		{"sound", "o.jsonl", output.OpenAI, nil, ""},
+		{"the prompt of another", "o.csv", output.Flat, replace("a river", "a brook"), "line 1 has another prompt than was sent"},
+		{"another custom_id", "o.csv", output.Flat, replace(",lake,", ",pond,"), "line 5 has another custom_id"},
+		{"another custom_id", "o.jsonl", output.OpenAI, replace(`"lake"`, `"pond"`), `line 3 is called "pond", not "lake"`},
+		{"the answer of another", "o.jsonl", output.OpenAI, replace(`"content":"`, `"content":"Not so. `), "line 1 has another response"},
+		{"a line missing", "o.jsonl", output.OpenAI, func(text string) string { return text[strings.Index(text, "\n")+1:] }, "o.jsonl has 2 lines, not 3"},
+	} {
+		t.Run(test.name+" in "+test.out, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			st, err := store.Open(t.Context(), w.path("in.batch.db"), true)
+			w.must(err)
+			v, err := st.View(t.Context())
+			w.must(err)
+			files, format, err := output.Names(w.path("in.batch.db"), w.path(test.out), "")
+			w.must(err)
+			_, err = output.Write(t.Context(), v, st, files, output.Options{Format: format, Shape: test.shape})
+			w.must(err)
+			v.Close()
+			w.must(st.Close())
+			if test.change == nil {
+				if found := w.check(); len(found) > 0 {
+					t.Errorf("%q", found)
+				}
+				return
+			}
+			w.edit(test.out, test.change)
+			match(t, w.check(), []string{test.want})
+		})
 	}
 }

@@ -60,7 +60,12 @@ func (w *written) check(o output, text []byte) {
 		return // it may be older than the job file
 	}
 	for _, word := range words[2:] {
-		if name, _, _ := strings.Cut(word, "="); word != "simulated" && word != "files" && name != "extract" && word != "csv-raw" {
+		switch name, _, _ := strings.Cut(word, "="); name {
+		case "simulated", "files", "extract", "csv-raw":
+		case "fields", "where", "split", "compression":
+			return
+		default:
+			w.f.add("%s is written in a way that is not known here: %s", o.path, word)
 			return
 		}
 	}
@@ -73,8 +78,13 @@ func (w *written) check(o output, text []byte) {
 		w.rows(o.path, flatRows(text), false)
 	case o.kind == "errors" && how == "csv flat":
 		w.rows(o.path, csvRows(text), false)
+	case (o.kind == "results" || o.kind == "errors") && how == "jsonl openai":
+		w.batchLines(o.path, text, o.kind == "results", slices.Contains(words, "files"))
 	case o.kind == "usage" && words[0] == "jsonl":
 		w.usage(o.path, text)
+	case o.kind == "usage" && words[0] == "csv", words[0] == "parquet", words[1] == "chat", words[1] == "pairs": // only the key is searched for in them
+	default:
+		w.f.add("%s is of a form that is not known here: %s %s", o.path, o.kind, how)
 	}
 }
 
@@ -88,7 +98,8 @@ type row struct {
 	Content  *string `json:"content"`
 	Total    *int64  `json:"total_tokens"`
 	Source   string  `json:"usage_source"`
-	Attempts int64   `json:"attempts"`
+	Attempts *int64  `json:"attempts"`
+	Paid     *bool   `json:"possibly_paid"`
 	Type     string  `json:"type"`
 	guarded  bool    // its texts are made harmless for spreadsheets
 }
@@ -119,6 +130,12 @@ func csvRows(text []byte) rowReader {
 		}
 		return nil
 	}
+	cell := func(cells []string, name string) *string {
+		if i := slices.Index(head, name); i >= 0 && cells[i] != "" {
+			return &cells[i]
+		}
+		return nil
+	}
 	return func() (r row, err error) {
 		cells, err := in.Read()
 		if err != nil {
@@ -140,7 +157,11 @@ func csvRows(text []byte) rowReader {
 		if i := slices.Index(head, "usage_source"); i >= 0 {
 			r.Source = cells[i]
 		}
-		r.Total = number(cells, "total_tokens")
+		r.Total, r.Attempts = number(cells, "total_tokens"), number(cells, "attempts")
+		r.CustomID, r.Prompt, r.Content = cell(cells, "custom_id"), cell(cells, "prompt"), cell(cells, "content")
+		if paid := cell(cells, "possibly_paid"); paid != nil {
+			r.Paid = new(*paid == "true")
+		}
 		return r, nil
 	}
 }
@@ -221,23 +242,53 @@ func (w *written) row(path string, r row, e entry, results bool) {
 		w.f.add("%s: line %d stands among the wrong rows", path, r.Line)
 		return
 	}
-	if r.guarded {
-		return
-	}
-	if (r.CustomID == nil) != (e.customID == nil) || r.CustomID != nil && r.Sample == 0 && *r.CustomID != *e.customID {
+	if (r.CustomID == nil) != (e.customID == nil) || r.CustomID != nil && r.Sample == 0 && !r.says(*r.CustomID, *e.customID) {
 		w.f.add("%s: line %d has another custom_id than the job file", path, r.Line)
 	}
 	if e.job == nil {
 		return
 	}
-	if said, ok := lastUser(e.job.body); ok && r.Prompt != nil && *r.Prompt != said {
+	if said, ok := lastUser(e.job.body); ok && r.Prompt != nil && !r.says(*r.Prompt, said) {
 		w.f.add("%s: line %d has another prompt than was sent: %.100q, not %.100q", path, r.Line, *r.Prompt, said)
 	}
+	w.spending(path, r, e, results)
 	if !results {
 		return
 	}
-	if got := readReply(w.j.answers[e.job.id].response); r.Content != nil && got.content != "" && *r.Content != got.content {
+	if got := readReply(w.j.answers[e.job.id].response); r.Content != nil && got.content != "" && !r.says(*r.Content, got.content) {
 		w.f.add("%s: line %d has another answer than the job file: %.100q, not %.100q", path, r.Line, *r.Content, got.content)
+	}
+}
+
+// says compares texts; those of CSV as far as a spreadsheet's guard and its reader leave them.
+func (r row) says(got, want string) bool {
+	if !r.guarded {
+		return got == want
+	}
+	want = strings.ReplaceAll(strings.ReplaceAll(want, "\r\n", "\n"), "\x00", "\ufffd")
+	got = strings.ReplaceAll(got, "\x00", "\ufffd")
+	return got == want || got == "'"+want
+}
+
+// spending: the row tells the attempts of its job, what they used, and whether some of them may have been paid for in vain.
+func (w *written) spending(path string, r row, e entry, results bool) {
+	attempts, unknown := e.job.attempts, e.job.unknown
+	if e.shared {
+		attempts, unknown = 0, 0
+	}
+	if r.Attempts != nil && *r.Attempts != attempts {
+		w.f.add("%s: line %d has %d attempts, the job file %d", path, r.Line, *r.Attempts, attempts)
+	}
+	if !results && r.Paid != nil && *r.Paid != (unknown > 0) {
+		w.f.add("%s: line %d is possibly paid: %t, and has %d such attempts", path, r.Line, *r.Paid, unknown)
+	}
+	if a := e.job.held(); results && a != nil && a.total.Valid && !w.j.reused[e.job.id] {
+		if r.Total == nil || *r.Total != a.total.Int64 {
+			w.f.add("%s: line %d has other tokens than its attempt, which used %d", path, r.Line, a.total.Int64)
+		}
+		if source := map[bool]string{false: "reported", true: "shared"}[e.shared]; r.Source != source {
+			w.f.add("%s: line %d has its usage %s, not %s", path, r.Line, r.Source, source)
+		}
 	}
 }
 
@@ -248,6 +299,8 @@ type sums struct {
 	Failed    int64 `json:"failed"`
 	Pending   int64 `json:"pending"`
 	Attempts  int64 `json:"attempts"`
+	Prompt    int64 `json:"prompt_tokens"`
+	Answers   int64 `json:"completion_tokens"`
 	Total     int64 `json:"total_tokens"`
 	Estimated int64 `json:"estimated_tokens"`
 	Unknown   int64 `json:"usage_unknown"`
@@ -257,7 +310,8 @@ type sums struct {
 }
 
 func (s sums) plus(o sums) sums {
-	return sums{s.Jobs + o.Jobs, s.Done + o.Done, s.Failed + o.Failed, s.Pending + o.Pending, s.Attempts + o.Attempts, s.Total + o.Total,
+	return sums{s.Jobs + o.Jobs, s.Done + o.Done, s.Failed + o.Failed, s.Pending + o.Pending, s.Attempts + o.Attempts,
+		s.Prompt + o.Prompt, s.Answers + o.Answers, s.Total + o.Total,
 		s.Estimated + o.Estimated, s.Unknown + o.Unknown, s.Wasted + o.Wasted, s.Gone + o.Gone, s.Paid + o.Paid}
 }
 
@@ -324,6 +378,8 @@ func (w *written) spent(b *job) (s sums) {
 		case answer && !b.position.Valid:
 			s.Gone += a.total.Int64
 		case answer:
+			s.Prompt += a.prompt.Int64
+			s.Answers += a.completion.Int64
 			s.Total += a.total.Int64
 			if known := w.j.answers[b.id]; !a.total.Valid && known != nil {
 				s.Unknown++
