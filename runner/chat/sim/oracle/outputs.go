@@ -242,7 +242,7 @@ func (w *written) row(path string, r row, e entry, results bool) {
 		w.f.add("%s: line %d stands among the wrong rows", path, r.Line)
 		return
 	}
-	if (r.CustomID == nil) != (e.customID == nil) || r.CustomID != nil && r.Sample == 0 && !r.says(*r.CustomID, *e.customID) {
+	if !r.named(e) {
 		w.f.add("%s: line %d has another custom_id than the job file", path, r.Line)
 	}
 	if e.job == nil {
@@ -258,6 +258,17 @@ func (w *written) row(path string, r row, e entry, results bool) {
 	if got := readReply(w.j.answers[e.job.id].response); r.Content != nil && got.content != "" && !r.says(*r.Content, got.content) {
 		w.f.add("%s: line %d has another answer than the job file: %.100q, not %.100q", path, r.Line, *r.Content, got.content)
 	}
+}
+
+// named: the row bears the custom_id of its line. An empty one and none are the same cell.
+func (r row) named(e entry) bool {
+	switch {
+	case r.CustomID == nil || e.customID == nil:
+		return r.CustomID == nil && (e.customID == nil || r.guarded && *e.customID == "")
+	case r.Sample > 0:
+		return true
+	}
+	return r.says(*r.CustomID, *e.customID)
 }
 
 // says compares texts; those of CSV as far as a spreadsheet's guard and its reader leave them.
