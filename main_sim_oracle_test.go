@@ -33,6 +33,23 @@ func (s *simulation) check(p *simProcess) {
 		for _, early := range s.api.early {
 			s.t.Error(early)
 		}
+		s.checkStopped(p)
+	}
+}
+
+// checkStopped: once an answer or a user has stopped its run, a process calls no more.
+func (s *simulation) checkStopped(p *simProcess) {
+	calls := slices.DeleteFunc(s.api.log(), func(c simCall) bool { return c.child != p.number })
+	stopped := p.told
+	for _, c := range calls {
+		if c.stops && c.Whole && (stopped.IsZero() || c.answer.Before(stopped)) {
+			stopped = c.answer
+		}
+	}
+	for _, c := range calls {
+		if !stopped.IsZero() && c.When.After(stopped) {
+			s.t.Errorf("process %d called %s after its run was stopped", p.number, c.When.Sub(stopped))
+		}
 	}
 }
 

@@ -145,7 +145,8 @@ type simProcess struct {
 	dead    atomic.Bool
 	died    bool // the end that it came to is none of this world
 	stopped bool
-	hasty   bool // told to leave at once, which leaves the files as they were
+	told    time.Time // to stop, zero when it never was
+	hasty   bool      // told to leave at once, which leaves the files as they were
 }
 
 func (p *simProcess) isDead() bool { return p.dead.Load() }
@@ -240,6 +241,10 @@ func (s *simulation) end(p *simProcess, e simEnd) {
 		return
 	default:
 	}
+	p.stopped = e.how != "death"
+	if p.stopped {
+		p.told = time.Now()
+	}
 	switch e.how {
 	case "death":
 		s.kill(p)
@@ -253,7 +258,6 @@ func (s *simulation) end(p *simProcess, e simEnd) {
 	case "term":
 		p.signals <- syscall.SIGTERM
 	}
-	p.stopped = e.how != "death"
 	s.wait(p, nil)
 	if p.stopped {
 		s.stops++
