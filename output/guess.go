@@ -81,15 +81,5 @@ func around(likely, off float64) span {
 // offOf is how far the sum of jobs yet to come may be from what their mean says, as a share of it, with 95 % confidence: that
 // mean comes of n jobs which scatter by so much, as a share of it too, and those to come will scatter as well.
 func offOf(scatter float64, n, jobs int64) float64 {
-	return student(n-1) * scatter * math.Sqrt(1/float64(n)+1/float64(jobs))
-}
-
-// student is the 97.5 % point of Student's distribution.
-func student(freedom int64) float64 {
-	few := []float64{math.Inf(1), 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228}
-	if freedom < int64(len(few)) {
-		return few[max(freedom, 0)]
-	}
-	f := float64(freedom)
-	return 1.96 + 2.37/f + 2.82/(f*f)
+	return tokens.Student(n-1) * scatter * math.Sqrt(1/float64(n)+1/float64(jobs))
 }

@@ -164,9 +164,7 @@ func (c *Counter) Interval() (least, likely, most int64) {
 			high += s.guessed * math.Max(0, bytesPerToken-s.factor())
 			continue
 		}
-		// The 97.5 % point of Student's distribution, from that of the normal one.
-		free := float64(s.n - 1)
-		z := 1.96 + 2.37/free + 2.82/(free*free)
+		z := Student(int64(s.n - 1))
 		variance += z * z * s.variance()
 	}
 	off := math.Sqrt(variance)
