@@ -41,7 +41,7 @@ func (w *written) batchLines(path string, text []byte, results, files bool) {
 		if name := w.nameOf(want[i], files); l.CustomID != name {
 			w.f.add("%s: line %d is called %q, not %q", path, i+1, l.CustomID, name)
 		}
-		if results && !same(l.Response.Body, w.j.answers[e.job.id].response) {
+		if results && !same(l.Response.Body, w.j.response(e.job.id)) {
 			w.f.add("%s: line %d has another response than the job file: %.100q", path, i+1, l.Response.Body)
 		}
 		i++

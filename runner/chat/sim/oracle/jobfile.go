@@ -64,6 +64,14 @@ type answer struct {
 	finish          sql.NullString
 }
 
+// response is what a job was answered, nil for one without an answer.
+func (j *jobFile) response(job int64) []byte {
+	if a := j.answers[job]; a != nil {
+		return a.response
+	}
+	return nil
+}
+
 type input struct {
 	number      int64
 	path, place string

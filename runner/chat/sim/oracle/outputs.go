@@ -255,7 +255,7 @@ func (w *written) row(path string, r row, e entry, results bool) {
 	if !results {
 		return
 	}
-	if got := readReply(w.j.answers[e.job.id].response); r.Content != nil && got.content != "" && !r.says(*r.Content, got.content) {
+	if got := readReply(w.j.response(e.job.id)); r.Content != nil && got.content != "" && !r.says(*r.Content, got.content) {
 		w.f.add("%s: line %d has another answer than the job file: %.100q, not %.100q", path, r.Line, *r.Content, got.content)
 	}
 }
