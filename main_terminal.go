@@ -166,6 +166,15 @@ var (
 	printable = output.Printable
 )
 
+// shellLine writes words as a command.
+func shellLine(words ...string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = shellQuote(word)
+	}
+	return strings.Join(quoted, " ")
+}
+
 // shellQuote writes a word so that a shell reads it as one, and a screen shows all of it.
 func shellQuote(s string) string {
 	if printable(s) != s {

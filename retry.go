@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -158,23 +159,9 @@ func (cfg retryConfig) change(ctx context.Context, st *store.Store, done *retrie
 	}
 	bound := inForce(settings, nil).context()
 	err = st.Retry(ctx, func(v *store.View, again func(*store.Row, *store.Changed) error) error {
-		holds, err := cfg.question(ctx, v, store.Failed)
-		if err != nil {
-			return err
-		}
-		for row, err := range v.Rows(ctx) {
+		for row, err := range cfg.chosen(ctx, v, store.Failed) {
 			if err != nil {
 				return err
-			}
-			if row.Skipped || row.Shared { // a shared line's answer is asked for by another line
-				continue
-			}
-			chosen, err := holds(row)
-			if err != nil {
-				return err
-			}
-			if !chosen {
-				continue
 			}
 			changed, err := cfg.set.apply(row, counter)
 			if err != nil {
@@ -205,16 +192,28 @@ func (cfg retryConfig) change(ctx context.Context, st *store.Store, done *retrie
 	return err
 }
 
-// question says which rows are chosen: those for which --where is true, or those of the states.
-func (cfg retryConfig) question(ctx context.Context, v *store.View, states ...store.State) (func(*store.Row) (bool, error), error) {
-	if cfg.where == nil {
-		return func(row *store.Row) (bool, error) { return slices.Contains(states, row.State), nil }, nil
+// chosen yields the rows for which --where is true, or those of the states. A shared line is none of them: its answer is another line's.
+func (cfg retryConfig) chosen(ctx context.Context, v *store.View, states ...store.State) iter.Seq2[*store.Row, error] {
+	return func(yield func(*store.Row, error) bool) {
+		holds := func(row *store.Row) (bool, error) { return slices.Contains(states, row.State), nil }
+		if cfg.where != nil {
+			asker, err := output.NewAsker(ctx, v, cfg.where)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			holds = asker.Holds
+		}
+		for row, err := range v.Rows(ctx) {
+			is := false
+			if err == nil && !row.Skipped && !row.Shared {
+				is, err = holds(row)
+			}
+			if (is || err != nil) && !yield(row, err) || err != nil {
+				return
+			}
+		}
 	}
-	asker, err := output.NewAsker(ctx, v, cfg.where)
-	if err != nil {
-		return nil, err
-	}
-	return asker.Holds, nil
 }
 
 // brake stops a retry that asks for more answers again than a correction usually does.

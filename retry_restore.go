@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"batch/store"
 )
@@ -13,23 +12,9 @@ func (c *command) restoreAnswers(ctx context.Context, st *store.Store, cfg retry
 	var n int64
 	restore := func() error {
 		err := st.Restore(ctx, func(v *store.View, back func(*store.Row) (bool, error)) error {
-			holds, err := cfg.question(ctx, v, store.Failed, store.Pending)
-			if err != nil {
-				return err
-			}
-			for row, err := range v.Rows(ctx) {
+			for row, err := range cfg.chosen(ctx, v, store.Failed, store.Pending) {
 				if err != nil {
 					return err
-				}
-				if row.Skipped || row.Shared { // a shared line has the answer of another
-					continue
-				}
-				chosen, err := holds(row)
-				if err != nil {
-					return err
-				}
-				if !chosen {
-					continue
 				}
 				was, err := back(row)
 				if err != nil {
@@ -67,10 +52,6 @@ func (c *command) restoreAnswers(ctx context.Context, st *store.Store, cfg retry
 	if err != nil {
 		return err
 	}
-	words = append([]string{"batch", "export"}, append(words, relative(st.Path()))...)
-	for i := range words {
-		words[i] = shellQuote(words[i])
-	}
-	c.term.say("", nil, "to have them in the results: %s", strings.Join(words, " "))
+	c.term.say("", nil, "to have them in the results: batch export %s", shellLine(append(words, relative(st.Path()))...))
 	return nil
 }

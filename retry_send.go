@@ -32,11 +32,7 @@ func sendAgain(ctx context.Context, st *store.Store, name string) (string, error
 	if err != nil {
 		return "", err
 	}
-	words = append(append(words, flags...), name)
-	for i := range words {
-		words[i] = shellQuote(words[i])
-	}
-	return strings.Join(words, " "), nil
+	return shellLine(append(append(words, flags...), name)...), nil
 }
 
 // resultFlags make the results file that is there again: that of the default name, else the newest.

@@ -384,10 +384,7 @@ func lookAtInputs(names []string) error {
 			continue
 		}
 		info, err := os.Stat(name)
-		if err == nil && info.IsDir() {
-			err = fmt.Errorf("%s is a folder", name)
-		}
-		if err != nil {
+		if err := noFolder(name, info, err); err != nil {
 			return readError(err)
 		}
 	}

@@ -193,7 +193,7 @@ func (d *drain) enough(ctx context.Context) (flagValue, error) {
 		if price != nil {
 			completion += (left.Jobs - left.Bounded) * price.Largest
 		}
-		if d.cfg.pool.Check != nil || d.fills["json-schema"] != "" { // each try of an answer that does not fit is paid
+		if d.fills["json-schema"] != "" { // each try of an answer that does not fit is paid
 			tries := int64(1 + d.cfg.pool.MaxInvalid)
 			prompt, completion = prompt*tries, completion*tries
 		}

@@ -186,14 +186,19 @@ func (imp *importer) open(ctx context.Context, name string) (io.ReadCloser, erro
 		return nil, readError(err)
 	}
 	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = fmt.Errorf("%s is a folder", name)
-	}
-	if err != nil {
+	if err := noFolder(name, info, err); err != nil {
 		f.Close()
 		return nil, readError(err)
 	}
 	return f, nil
+}
+
+// noFolder is the error of a file that cannot be read, which a folder cannot either.
+func noFolder(name string, info fs.FileInfo, err error) error {
+	if err == nil && info.IsDir() {
+		return &fs.PathError{Op: "read", Path: name, Err: errors.New("is a folder")}
+	}
+	return err
 }
 
 // unchanged gives what says whether a file is still as it is now.

@@ -42,10 +42,10 @@ func (s *ComparedSums) add(row *store.Row, price *tokens.Price) {
 		s.Reused++
 	case u.Known:
 		s.reported++
-		s.Prompt, s.Completion, s.Total = plus(s.Prompt, u.Prompt), plus(s.Completion, u.Completion), plus(s.Total, u.Total)
+		s.Prompt, s.Completion, s.Total = Plus(s.Prompt, u.Prompt), Plus(s.Completion, u.Completion), Plus(s.Total, u.Total)
 		s.Spent = s.Spent.Plus(costOf(price, u))
 	case row.Estimated > 0:
-		s.Estimated = plus(s.Estimated, row.Estimated)
+		s.Estimated = Plus(s.Estimated, row.Estimated)
 		s.SpentGuess = s.SpentGuess.Plus(costOf(price, row.EstimatedUsage()))
 		fallthrough
 	default:

@@ -73,7 +73,7 @@ func (a Amount) Exactly() *tokens.Money {
 
 // Plus adds two amounts.
 func (a Amount) Plus(b Amount) Amount {
-	return Amount{a.Money.Plus(b.Money), plus(a.Unknown, b.Unknown)}
+	return Amount{a.Money.Plus(b.Money), Plus(a.Unknown, b.Unknown)}
 }
 
 // Cost is what the attempts of a job file cost, in the parts of its usage totals.
@@ -138,5 +138,5 @@ func WorstTokens(b store.Bill, price *tokens.Price, margin tokens.Margin) (promp
 		largest = price.Largest
 	}
 	known = b.Boundless == 0 && (b.Unbounded == 0 || largest > 0)
-	return margin.Together(b.Usage.Prompt, b.Attempts), plus(b.Usage.Completion, b.Unbounded*largest), known
+	return margin.Together(b.Usage.Prompt, b.Attempts), Plus(b.Usage.Completion, b.Unbounded*largest), known
 }

@@ -137,12 +137,12 @@ func (k *Known) mix(model string) store.Usage {
 	var u store.Usage
 	for _, b := range k.Bills {
 		if b.Endpoint == k.Endpoint && b.Model == model && !b.Estimated {
-			u.Prompt = plus(u.Prompt, b.Usage.Prompt)
-			u.Total = plus(u.Total, b.Usage.Total)
-			u.Cached = plus(u.Cached, b.Usage.Cached)
-			u.CacheWrite = plus(u.CacheWrite, b.Usage.CacheWrite)
-			u.Reasoning = plus(u.Reasoning, b.Usage.Reasoning)
-			u.Audio = plus(u.Audio, b.Usage.Audio)
+			u.Prompt = Plus(u.Prompt, b.Usage.Prompt)
+			u.Total = Plus(u.Total, b.Usage.Total)
+			u.Cached = Plus(u.Cached, b.Usage.Cached)
+			u.CacheWrite = Plus(u.CacheWrite, b.Usage.CacheWrite)
+			u.Reasoning = Plus(u.Reasoning, b.Usage.Reasoning)
+			u.Audio = Plus(u.Audio, b.Usage.Audio)
 		}
 	}
 	return u
@@ -156,7 +156,7 @@ func likeMix(mix store.Usage, prompt, completion int64) tokens.Usage {
 		}
 		return int64(float64(of) * (float64(part) / float64(whole)))
 	}
-	return tokens.Usage{Known: true, Prompt: prompt, Completion: completion, Total: plus(prompt, completion),
+	return tokens.Usage{Known: true, Prompt: prompt, Completion: completion, Total: Plus(prompt, completion),
 		Cached: part(prompt, mix.Cached, mix.Prompt), CacheWrite: part(prompt, mix.CacheWrite, mix.Prompt),
 		Reasoning: part(completion, mix.Reasoning, mix.Total-mix.Prompt)}
 }

@@ -74,18 +74,18 @@ func sumCalls(ctx context.Context, src attemptSource, prices Prices) (sums, erro
 		price := prices.Of(a.Endpoint, a.Model)
 		switch {
 		case a.Usage.Known && !a.Answer:
-			s.Wasted = plus(s.Wasted, a.Usage.Total)
+			s.Wasted = Plus(s.Wasted, a.Usage.Total)
 			s.Cost.Wasted = s.Cost.Wasted.Plus(costOf(price, a.Usage))
 		case a.Usage.Known && a.Gone:
-			s.Gone = plus(s.Gone, a.Usage.Total)
+			s.Gone = Plus(s.Gone, a.Usage.Total)
 			s.Cost.Gone = s.Cost.Gone.Plus(costOf(price, a.Usage))
 		case a.Usage.Known:
-			s.Total = plus(s.Total, a.Usage.Total)
+			s.Total = Plus(s.Total, a.Usage.Total)
 			s.Cost.Done = s.Cost.Done.Plus(costOf(price, a.Usage))
 		case a.Estimated.Known && a.Gone:
 			s.Cost.GoneEstimated = s.Cost.GoneEstimated.Plus(costOf(price, a.Estimated))
 		case a.Estimated.Known:
-			s.Estimated = plus(s.Estimated, a.Estimated.Total)
+			s.Estimated = Plus(s.Estimated, a.Estimated.Total)
 			s.Cost.Estimated = s.Cost.Estimated.Plus(costOf(price, a.Estimated))
 		}
 	}
@@ -104,10 +104,10 @@ func sumRows(ctx context.Context, src Source, prices Prices) (sums, error) {
 		price := prices.Of(row.Endpoint, row.Model)
 		switch {
 		case row.Usage.Known:
-			s.Total = plus(s.Total, row.Usage.Total)
+			s.Total = Plus(s.Total, row.Usage.Total)
 			s.Cost.Done = s.Cost.Done.Plus(costOf(price, row.Usage))
 		case row.Estimated > 0:
-			s.Estimated = plus(s.Estimated, row.Estimated)
+			s.Estimated = Plus(s.Estimated, row.Estimated)
 			s.Cost.Estimated = s.Cost.Estimated.Plus(costOf(price, row.EstimatedUsage()))
 		}
 	}

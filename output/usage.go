@@ -56,15 +56,15 @@ func sum(totals []store.UsageTotal) (all store.UsageTotal) {
 			{&all.Wasted, t.Wasted}, {&all.Gone, t.Gone}, {&all.PossiblyPaid, t.PossiblyPaid},
 			{&all.Reused, t.Reused}, {&all.ReusedTokens, t.ReusedTokens},
 		} {
-			*c.sum = plus(*c.sum, c.n)
+			*c.sum = Plus(*c.sum, c.n)
 		}
 		all.Simulated = all.Simulated || t.Simulated
 	}
 	return all
 }
 
-// plus adds counts and stays at the largest int64 instead of wrapping: a server may report any number of tokens.
-func plus(a, b int64) int64 {
+// Plus adds counts and stays at the largest int64 instead of wrapping: a server may report any number of tokens.
+func Plus(a, b int64) int64 {
 	if a > math.MaxInt64-b {
 		return math.MaxInt64
 	}

@@ -367,12 +367,12 @@ func (w *writer) count(row *store.Row, f fate) {
 		case row.Reused: // charged to the file that it comes from
 			r.Reused++
 		case row.Usage.Known:
-			r.Prompt = plus(r.Prompt, row.Usage.Prompt)
-			r.Completion = plus(r.Completion, row.Usage.Completion)
-			r.Total = plus(r.Total, row.Usage.Total)
+			r.Prompt = Plus(r.Prompt, row.Usage.Prompt)
+			r.Completion = Plus(r.Completion, row.Usage.Completion)
+			r.Total = Plus(r.Total, row.Usage.Total)
 		default:
 			r.UsageUnknown++
-			r.Estimated = plus(r.Estimated, row.Estimated)
+			r.Estimated = Plus(r.Estimated, row.Estimated)
 		}
 	default:
 		r.Pending++

@@ -148,7 +148,7 @@ func (k *keeper) refuseLongWait(now time.Time) {
 		return
 	}
 	k.gate.close(&Stop{Cause: RateLimit, Until: k.due,
-		Message: fmt.Sprintf("what is left has to wait %s for its next try, longer than %s", k.due.Sub(now).Round(time.Second), k.opt.MaxWait)})
+		Message: fmt.Sprintf("what is left has to wait %s for its next try, longer than %s", inSeconds(k.due.Sub(now)), k.opt.MaxWait)})
 }
 
 // takeBack undoes the failures that made a stop, in the transaction that comes next: those that are saved already, and those that

@@ -73,11 +73,16 @@ func (p *pause) begin(now, started time.Time, wait chat.Wait, random float64) (u
 	return p.until, p.episodes, p.tooLong(now)
 }
 
+// inSeconds rounds a wait up: one that is longer than allowed is said to be.
+func inSeconds(wait time.Duration) time.Duration {
+	return (wait + time.Second - 1).Truncate(time.Second)
+}
+
 func (p *pause) tooLong(now time.Time) *Stop {
 	stop := &Stop{Cause: RateLimit, Status: 429, Until: p.until}
 	switch {
 	case p.until.Sub(now) > p.maxWait:
-		stop.Message = fmt.Sprintf("the API asks to wait %s, longer than %s", p.until.Sub(now).Round(time.Second), p.maxWait)
+		stop.Message = fmt.Sprintf("the API asks to wait %s, longer than %s", inSeconds(p.until.Sub(now)), p.maxWait)
 	case now.Sub(p.since) > p.maxWait:
 		stop.Message = fmt.Sprintf("nothing but rate limit errors for %s", p.maxWait)
 	default:

@@ -144,7 +144,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	}
 	if wait := time.Until(r.opt.NotBefore); wait > r.opt.MaxWait {
 		r.gate.close(&Stop{Cause: RateLimit, Until: r.opt.NotBefore,
-			Message: fmt.Sprintf("the API asked the last run to wait; %s of that are left, longer than %s", wait.Round(time.Second), r.opt.MaxWait)})
+			Message: fmt.Sprintf("the API asked the last run to wait; %s of that are left, longer than %s", inSeconds(wait), r.opt.MaxWait)})
 	}
 	k := keeper{Runner: r, giveUp: giveUp}
 	err := k.keep(ctx)

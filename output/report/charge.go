@@ -1,6 +1,7 @@
 package report
 
 import (
+	"batch/output"
 	"batch/runner/tokens"
 	"batch/store"
 )
@@ -33,8 +34,8 @@ func (g *gatherer) reported(s *sums, c *store.Call, end *Bucket, answered bool) 
 		sp.Wasted.add(a)
 		sp.Retried.add(a)
 	}
-	end.Prompt = plus(end.Prompt, c.Usage.Prompt)
-	end.Completion = plus(end.Completion, c.Usage.Total-c.Usage.Prompt)
+	end.Prompt = output.Plus(end.Prompt, c.Usage.Prompt)
+	end.Completion = output.Plus(end.Completion, c.Usage.Total-c.Usage.Prompt)
 	end.Spent = end.Spent.Plus(a.AtLeast)
 	end.CostUnknown += a.Unknown
 }

@@ -134,7 +134,7 @@ func (g *gatherer) answer(s *sums, c *store.Call) {
 		p.Tokens.add(u)
 	} else {
 		total = c.Estimated
-		p.Estimated = plus(p.Estimated, c.Estimated)
+		p.Estimated = output.Plus(p.Estimated, c.Estimated)
 		p.UsageUnknown++
 	}
 	g.lengths[total]++

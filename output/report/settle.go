@@ -22,14 +22,14 @@ func (g *gatherer) lost(s *sums, c *store.Call) {
 		s.lost[above] = b
 	}
 	b.Attempts++
-	b.Usage.Prompt = plus(b.Usage.Prompt, c.Tokens)
+	b.Usage.Prompt = output.Plus(b.Usage.Prompt, c.Tokens)
 	switch {
 	case c.Boundless:
 		b.Boundless++
 	case c.MaxTokens == 0:
 		b.Unbounded++
 	default:
-		b.Usage.Completion = plus(b.Usage.Completion, c.MaxTokens)
+		b.Usage.Completion = output.Plus(b.Usage.Completion, c.MaxTokens)
 	}
 }
 
@@ -39,7 +39,7 @@ func (g *gatherer) settle(k key, s *sums) {
 		cost := g.prices.Cost([]store.Bill{*b}, g.margins).Lost
 		price := g.prices.Of(k.endpoint, k.model)
 		prompt, completion, bounded := output.WorstTokens(*b, price, g.margins.Of(k.endpoint, k.model))
-		lost := Amount{Attempts: b.Attempts, Tokens: plus(prompt, completion), AtLeast: cost.Money, Unknown: cost.Unknown}
+		lost := Amount{Attempts: b.Attempts, Tokens: output.Plus(prompt, completion), AtLeast: cost.Money, Unknown: cost.Unknown}
 		if !bounded {
 			lost.Unbounded = max(b.Unbounded+b.Boundless, 1)
 		}

@@ -1,18 +1,9 @@
 package report
 
 import (
-	"math"
-
+	"batch/output"
 	"batch/store"
 )
-
-// plus adds counts and stays at the largest int64 instead of wrapping: a server may report any number of tokens.
-func plus(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
-}
 
 func (p *Part) add(o *Part) {
 	p.Jobs.All += o.Jobs.All
@@ -35,15 +26,15 @@ func (p *Part) add(o *Part) {
 	a.Interrupted += b.Interrupted
 	a.Open += b.Open
 	t, u := &p.Tokens, &o.Tokens
-	t.Prompt = plus(t.Prompt, u.Prompt)
-	t.Completion = plus(t.Completion, u.Completion)
-	t.Total = plus(t.Total, u.Total)
-	t.Cached = plus(t.Cached, u.Cached)
-	t.CacheWrite = plus(t.CacheWrite, u.CacheWrite)
-	t.Reasoning = plus(t.Reasoning, u.Reasoning)
-	t.Audio = plus(t.Audio, u.Audio)
-	t.Beyond = plus(t.Beyond, u.Beyond)
-	p.Estimated = plus(p.Estimated, o.Estimated)
+	t.Prompt = output.Plus(t.Prompt, u.Prompt)
+	t.Completion = output.Plus(t.Completion, u.Completion)
+	t.Total = output.Plus(t.Total, u.Total)
+	t.Cached = output.Plus(t.Cached, u.Cached)
+	t.CacheWrite = output.Plus(t.CacheWrite, u.CacheWrite)
+	t.Reasoning = output.Plus(t.Reasoning, u.Reasoning)
+	t.Audio = output.Plus(t.Audio, u.Audio)
+	t.Beyond = output.Plus(t.Beyond, u.Beyond)
+	p.Estimated = output.Plus(p.Estimated, o.Estimated)
 	p.UsageUnknown += o.UsageUnknown
 	amounts := o.Spend.amounts()
 	for i, a := range p.Spend.amounts() {
@@ -94,14 +85,14 @@ func (a *Attempts) of(class string) *int64 {
 }
 
 func (t *Tokens) add(u store.Usage) {
-	t.Prompt = plus(t.Prompt, u.Prompt)
-	t.Completion = plus(t.Completion, u.Completion)
-	t.Total = plus(t.Total, u.Total)
-	t.Cached = plus(t.Cached, u.Cached)
-	t.CacheWrite = plus(t.CacheWrite, u.CacheWrite)
-	t.Reasoning = plus(t.Reasoning, u.Reasoning)
-	t.Audio = plus(t.Audio, u.Audio)
-	t.Beyond = plus(t.Beyond, u.Total-u.Prompt-u.Completion)
+	t.Prompt = output.Plus(t.Prompt, u.Prompt)
+	t.Completion = output.Plus(t.Completion, u.Completion)
+	t.Total = output.Plus(t.Total, u.Total)
+	t.Cached = output.Plus(t.Cached, u.Cached)
+	t.CacheWrite = output.Plus(t.CacheWrite, u.CacheWrite)
+	t.Reasoning = output.Plus(t.Reasoning, u.Reasoning)
+	t.Audio = output.Plus(t.Audio, u.Audio)
+	t.Beyond = output.Plus(t.Beyond, u.Total-u.Prompt-u.Completion)
 }
 
 // spendKeys are the names of the amounts in the JSON form.
@@ -123,7 +114,7 @@ func (s *Spend) finish() {
 
 func (a *Amount) add(b Amount) {
 	a.Attempts += b.Attempts
-	a.Tokens = plus(a.Tokens, b.Tokens)
+	a.Tokens = output.Plus(a.Tokens, b.Tokens)
 	a.AtLeast = a.AtLeast.Plus(b.AtLeast)
 	a.Unknown += b.Unknown
 	a.Unbounded += b.Unbounded

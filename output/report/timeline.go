@@ -3,6 +3,8 @@ package report
 import (
 	"slices"
 	"time"
+
+	"batch/output"
 )
 
 // widths of the cells in milliseconds. Each divides the next, so that narrow ones can be put together into wide ones.
@@ -71,8 +73,8 @@ func (b *Bucket) add(o *Bucket) {
 	b.Calls += o.Calls
 	b.Answers += o.Answers
 	b.Failures += o.Failures
-	b.Prompt = plus(b.Prompt, o.Prompt)
-	b.Completion = plus(b.Completion, o.Completion)
+	b.Prompt = output.Plus(b.Prompt, o.Prompt)
+	b.Completion = output.Plus(b.Completion, o.Completion)
 	b.Spent = b.Spent.Plus(o.Spent)
 	b.CostUnknown += o.CostUnknown
 }
