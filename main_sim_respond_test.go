@@ -165,8 +165,11 @@ func (a *simAPI) deliver(w http.ResponseWriter, r *http.Request, body []byte, c 
 	cut := kind == "cut"
 	a.end(c, false)
 	w.WriteHeader(rec.Code)
-	if cut {
+	switch {
+	case cut && stream: // even behind its last event
 		text = text[:random.IntN(len(text)+1)]
+	case cut: // all of a known length would be whole
+		text = text[:random.IntN(len(text))]
 	}
 	if cut || kind == "drip" || kind == "stall" {
 		a.drip(w, r, text, kind, random)
