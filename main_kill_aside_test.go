@@ -15,9 +15,6 @@ const (
 // TestS2_P8_KillInTakeUp kills runs that take up what a run before had to set aside. Whenever they die, no answer is lost, and none that
 // was paid for is asked for again. -kills counts those of TestKill; there is a victim for sixty of them.
 func TestS2_P8_KillInTakeUp(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills some processes")
-	}
 	t.Parallel()
 	binary, s := buildBatch(t), buildShim(t)
 	seeds := []uint64{*killSeed}

@@ -21,9 +21,6 @@ const (
 // is reached does it get more. Whatever the kills hit, the server must never have charged more than the budget of that moment, nor
 // would it have if it charged for every call. -kills counts those of TestKill, and these are three tenths of them.
 func TestKillBudget(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills some dozen processes")
-	}
 	t.Parallel()
 	binary := buildBatch(t)
 	sum := killTally{phases: map[string]int{}}

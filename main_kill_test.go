@@ -33,9 +33,6 @@ const (
 //	go test -run TestKill . -kills 2000       more of them; from 2,500 on with a longer -timeout
 //	go test -run TestKill . -kill-seed 7      one seed again; the moments are the same, what they hit varies
 func TestKill(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills some hundred processes")
-	}
 	t.Parallel()
 	binary := buildBatch(t)
 	sum := killTally{phases: map[string]int{}}

@@ -32,9 +32,6 @@ const (
 //
 //	go test -run TestS1_PowerCut . -images 50000 -timeout 2h
 func TestS1_PowerCut(t *testing.T) {
-	if testing.Short() {
-		t.Skip("makes up some thousand images")
-	}
 	t.Parallel()
 	binary := buildBatch(t)
 	for _, test := range []struct {
@@ -88,9 +85,6 @@ func TestS1_PowerCut(t *testing.T) {
 // A test that cannot see what is lost proves nothing: without the syncs that batch makes, images have lost answers that have lost nothing with
 // them.
 func TestS1_PowerCutIsSeen(t *testing.T) {
-	if testing.Short() {
-		t.Skip("records some runs")
-	}
 	t.Parallel()
 	logs := record(t, buildBatch(t), 2, 120, 0).logs
 	for _, test := range []struct {

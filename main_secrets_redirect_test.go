@@ -94,6 +94,9 @@ func (w *world) take() []visit {
 
 // TestN13_Redirects: of five codes and seven targets none is followed, so none sees the key or a prompt; the run stops and names the target.
 func TestN13_Redirects(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a process for each of some dozen answers")
+	}
 	t.Parallel()
 	w, env := newWorld(t)
 	const home = "https://api.example.test:443/v1/chat/completions"

@@ -80,6 +80,9 @@ func (a *authority) leaf(change func(*x509.Certificate), along ...*authority) tl
 // TestN10_Certificates: whoever cannot prove who he is gets neither the key nor a prompt, not one byte of them, and is asked once. The
 // first row shows that nothing else is in the way, and that SSL_CERT_FILE makes an authority trusted.
 func TestN10_Certificates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a process for each of some dozen answers")
+	}
 	t.Parallel()
 	as := func(*x509.Certificate) {}
 	root := newAuthority(t, nil, as)

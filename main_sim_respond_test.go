@@ -80,7 +80,8 @@ func (a *simAPI) refuse(w http.ResponseWriter, c *simCall, kind string, status i
 	switch {
 	case typ == "" && code == "":
 		text = "<html><title>No</title></html>"
-	case status == 429 && random.IntN(4) == 0:
+	case status == 429 && random.IntN(4) == 0: // a name that stands alone is a message, and the answer a 429 like any other
+		stops = false
 		text = fmt.Sprintf(`{"error":"%s"}`, code)
 	default:
 		text = fmt.Sprintf(`{"error":{"message":"the simulation says %s","type":%q,"code":%q}}`, kind, typ, code)

@@ -53,9 +53,13 @@ func (s suite) Run() int {
 	return s.M.Run()
 }
 
-// buildBatch returns the program, a file of its own that may be killed and preloaded; it is built once.
+// buildBatch returns the program, a file of its own that may be killed and preloaded; it is built once, and without the race detector, under
+// which such tests only take longer: -short, which goes with it, leaves them out.
 func buildBatch(t testing.TB) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("runs the program that was built without the race detector")
+	}
 	binary, err := builtOnce()
 	if err != nil {
 		t.Fatal(err)
