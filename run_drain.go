@@ -221,8 +221,8 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 	if err := g.Wait(); err != nil {
 		return sum, err
 	}
-	if sum.Stop != nil && sum.Stop.Cause == runner.Storage {
-		return sum, nil // left open: a failed commit may have claimed jobs that we never heard of, which the next run puts right
+	if sum.Doubtful {
+		return sum, nil
 	}
 	reason := "finished"
 	switch {

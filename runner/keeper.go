@@ -41,6 +41,7 @@ type keeper struct {
 	pauseAt  time.Time               // the pause that was saved last
 	back     map[int64]store.Outcome // failures that a stop takes back, by attempt
 	err      error                   // of the job file; nothing is claimed any more, and what is unsaved is tried again
+	doubtful bool                    // there was one
 	retryAt  time.Time               // when it is tried again
 	gaveUp   bool                    // the calls in flight are
 }
@@ -94,7 +95,7 @@ func (k *keeper) turn(ctx context.Context) {
 	turned, err := k.store.Turn(ctx, k.unsaved, k.pause(), want)
 	if err != nil && !(k.err != nil && store.AlreadySaved(err)) {
 		// What was saved is not known, and the answers are paid for: keep them, let nothing more go out, and try again.
-		k.err, k.retryAt, k.pauseAt = err, now.Add(saveAgainAfter), time.Time{}
+		k.err, k.doubtful, k.retryAt, k.pauseAt = err, true, now.Add(saveAgainAfter), time.Time{}
 		k.gate.close(&Stop{Cause: Storage, Message: err.Error()})
 		k.setAside()
 		return

@@ -126,6 +126,41 @@ func (s *brokenStore) Turn(ctx context.Context, outs []store.Outcome, pause *sto
 	return s.Store.Turn(ctx, outs, pause, want)
 }
 
+// stoppedStore is told to stop in the turn that fails.
+type stoppedStore struct {
+	brokenStore
+	stop func()
+}
+
+func (s *stoppedStore) Turn(ctx context.Context, outs []store.Outcome, pause *store.Pause, want store.Want) (store.Turned, error) {
+	turned, err := s.brokenStore.Turn(ctx, outs, pause, want)
+	if err != nil {
+		s.stop()
+	}
+	return turned, err
+}
+
+// Whatever stopped a run first: when a turn failed, jobs may be claimed of which nobody heard, and the next run has to give them back.
+func TestStorageFailsWhileStopping(t *testing.T) {
+	in(t, 40, always(done("x")), func(w *world) {
+		w.begin()
+		w.died = true
+		s := &stoppedStore{brokenStore: brokenStore{Store: w.store, failAt: 1, fails: 1, saved: true}}
+		r := New(s, w.api, Options{Concurrency: 4})
+		s.stop = func() { r.Stop(time.Minute) }
+		sum, err := r.Run(w.t.Context())
+		if err != nil || sum.Stop == nil || sum.Stop.Cause != Interrupt || !sum.Doubtful || w.counts().Running == 0 {
+			t.Errorf("%+v %v: %+v", sum, err, w.counts())
+		}
+		if _, err := w.store.Recover(w.t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if sum := w.run(Options{}); sum.Done != 40 || sum.Doubtful {
+			t.Errorf("%+v: %+v", sum, w.counts())
+		}
+	})
+}
+
 func TestStorageFails(t *testing.T) {
 	run := func(w *world, s *brokenStore, opt Options) (Summary, error) {
 		w.begin()

@@ -125,6 +125,7 @@ type Summary struct {
 	Done, Failed int64 // jobs, in this run
 	Retried      int64 // attempts that gave their job back for later
 	Stop         *Stop // nil when no job is left to claim
+	Doubtful     bool  // a turn failed, and may have claimed jobs all the same: the run is to be left open, for the next one to give them back
 
 	Waited map[string]time.Duration // how long nothing could go out, by what Waiting calls it
 	Limits store.Limits             // that the API stated last
@@ -150,7 +151,7 @@ func (r *Runner) Run(ctx context.Context) (Summary, error) {
 	err := k.keep(ctx)
 	close(r.queue)
 	pool.Wait()
-	sum := Summary{Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(), Stop: r.gate.stopped()}
+	sum := Summary{Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(), Stop: r.gate.stopped(), Doubtful: k.doubtful}
 	sum.Waited, sum.Limits = r.gate.history()
 	return sum, err
 }
