@@ -149,6 +149,9 @@ var streamFields = []string{":", "data:", "event:", "id:", "retry:"}
 
 // untold says that head may yet become a field, or anything.
 func untold(head []byte) bool {
+	if len(head) < len(utf8BOM) && bytes.HasPrefix(utf8BOM, head) {
+		return true
+	}
 	head = trimJSON(head)
 	for _, field := range streamFields {
 		if len(head) < len(field) && strings.HasPrefix(field, string(head)) {

@@ -16,30 +16,35 @@ import (
 func FuzzStream(f *testing.F) {
 	f.Add([]byte(helloStream))
 	f.Add([]byte(chunk(`{"tool_calls":[{"index":0,"function":{"arguments":"{"}},{"index":-1}]}`, `"stop"`)))
+	f.Add([]byte("\ufeff" + helloStream))
 	f.Add([]byte("event: error\ndata: {\"message\":1}\n\n"))
 	f.Add([]byte("data: {\"choices\":[{\"delta\":{\"a\":{\"b\":[[]]},\"\\u0061\":{\"b\":[{\"index\":1}]}}}]}\r\rdata:[DONE]"))
 	f.Add([]byte("data: {\"choices\":[{\"delta\":\ndata: {\"content\":\"a\"}},{\"index\":1,\"delta\":{\"content\":\"b\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n"))
 	f.Add([]byte(strings.ReplaceAll(helloStream, "\n", "\r\n")))
 	c := &Client{redact: newRedactor(testKey)}
 	c.opt.Timeout, c.opt.IdleTimeout = time.Hour, time.Hour
-	read := func(t *testing.T, source io.Reader) Result {
+	read := func(t *testing.T, source io.Reader) (Result, bool) {
 		a := &attempt{client: c, parent: t.Context(), ctx: t.Context(), timer: time.NewTimer(time.Hour)}
 		defer a.timer.Stop()
 		b := &bodyReader{a: a, r: source, left: 1 << 20}
 		r := Result{Status: 200}
 		head, err := b.begin(-1)
+		told := isStream("text/plain", head)
 		c.readStream(b, head, err, asked{stream: true}, &r)
-		return r
+		return r, told
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r := read(t, bytes.NewReader(body))
+		r, told := read(t, bytes.NewReader(body))
 		if r.Class == "" || r.Class == Done && (!validJSON(r.Body) || !r.Assembled) || r.Class == Interrupted {
 			t.Fatalf("%q: %v %q", body, r.Class, r.Body)
 		}
 		for name, source := range map[string]io.Reader{
 			"byte by byte": iotest.OneByteReader(bytes.NewReader(body)), "with its end": iotest.DataErrReader(bytes.NewReader(body)),
 		} {
-			other := read(t, source)
+			other, toldOther := read(t, source)
+			if told != toldOther {
+				t.Fatalf("%q, read %s, counts as a stream: %v, at once: %v", body, name, toldOther, told)
+			}
 			if r.Class != Done { // what is kept of a failure is as much as had come when it was known
 				if !bytes.HasPrefix(body, other.Body) {
 					t.Fatalf("%q, read %s, is kept as %q", body, name, other.Body)

@@ -251,7 +251,7 @@ func match(t *testing.T, found, want []string) {
 func TestSentAfterStop(t *testing.T) {
 	w := newWorld(t)
 	w.sql("UPDATE attempts SET class = 'run_stops' WHERE class = 'job_failed';" +
-		"UPDATE attempts SET started_at = (SELECT started_at + duration_ms + 1 FROM attempts WHERE class = 'run_stops'), run = (SELECT run FROM attempts WHERE class = 'run_stops') WHERE id = (SELECT attempt FROM jobs WHERE line = 1)")
+		"UPDATE attempts SET started_at = (SELECT started_at + duration_ms + 2 FROM attempts WHERE class = 'run_stops'), run = (SELECT run FROM attempts WHERE class = 'run_stops') WHERE id = (SELECT attempt FROM jobs WHERE line = 1)")
 	if found := w.check(); len(found) > 0 {
 		t.Errorf("%q", found)
 	}
