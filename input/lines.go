@@ -30,10 +30,10 @@ type lines struct {
 }
 
 // next gives the next line without its end, good until the next call; errTooLong (the line is skipped, the next call
-// goes on behind it), a FileError for a stream that has no lines, io.EOF, or the reader's error. A last line needs no end. A line cut short by an error is not given.
+// goes on behind it), a FileError for a stream that has no lines, io.EOF, or the reader's error. A last line needs no end.
+// A line cut short by an error is not given.
 func (l *lines) next() ([]byte, error) {
-	searched, long := 0, false
-	skipped := 0
+	searched, skipped, long := 0, 0, false
 	for {
 		window := l.buf[l.start:l.end]
 		i := l.lineEnd(window, searched)
