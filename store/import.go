@@ -99,34 +99,41 @@ func (s *Store) Import(ctx context.Context, opt ImportOptions, load func(*Import
 		if err := s.writeSettings(ctx, opt.Settings); err != nil {
 			return err
 		}
-		callers, err = s.conclude(ctx, &done, opt.Check)
-		if err == nil && opt.DryRun {
-			return errUndo
-		}
+		callers, err = s.conclude(ctx, &done, opt.Check, opt.DryRun)
 		return err
 	})
-	switch {
-	case err == nil, errors.Is(err, errUndo):
-		return done, nil
-	case callers != nil:
-		return Imported{}, callers
-	}
-	return Imported{}, s.explain("import into", err)
+	return s.imported("import into", done, callers, err)
 }
 
 // conclude ends what changes jobs: it takes over answers, reads where the jobs stand, and asks check, whose error is returned apart too.
-func (s *Store) conclude(ctx context.Context, done *Imported, check func(Imported) error) (callers, err error) {
+func (s *Store) conclude(ctx context.Context, done *Imported, check func(Imported) error, dryRun bool) (callers, err error) {
 	if done.Reused, err = s.reuse(ctx); err != nil {
 		return nil, err
 	}
 	if done.Counts, err = readCounts(ctx, s.conn); err != nil {
 		return nil, err
 	}
-	if done.Backlog, err = readBacklog(ctx, s.conn, unanswered); err != nil || check == nil {
+	if done.Backlog, err = readBacklog(ctx, s.conn, unanswered); err != nil {
 		return nil, err
 	}
-	callers = check(*done)
+	if check != nil {
+		callers = check(*done)
+	}
+	if callers == nil && dryRun {
+		return nil, errUndo
+	}
 	return callers, callers
+}
+
+// imported tells what a transaction came to that conclude ended.
+func (s *Store) imported(op string, done Imported, callers, err error) (Imported, error) {
+	switch {
+	case err == nil, errors.Is(err, errUndo):
+		return done, nil
+	case callers != nil:
+		return Imported{}, callers
+	}
+	return Imported{}, s.explain(op, err)
 }
 
 // Importer takes the lines of an import in input order.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -62,22 +61,11 @@ type ReuseOptions struct {
 func (s *Store) Reuse(ctx context.Context, opt ReuseOptions) (Imported, error) {
 	var done Imported
 	var callers error // to be returned as it is
-	err := s.transact(ctx, func() error {
-		ctx := context.WithoutCancel(ctx)
-		var err error
-		callers, err = s.conclude(ctx, &done, opt.Check)
-		if err == nil && opt.DryRun {
-			return errUndo
-		}
+	err := s.transact(ctx, func() (err error) {
+		callers, err = s.conclude(context.WithoutCancel(ctx), &done, opt.Check, opt.DryRun)
 		return err
 	})
-	switch {
-	case err == nil, errors.Is(err, errUndo):
-		return done, nil
-	case callers != nil:
-		return Imported{}, callers
-	}
-	return Imported{}, s.explain("take over answers into", err)
+	return s.imported("take over answers into", done, callers, err)
 }
 
 // reuse gives pending jobs the answers that jobs of the same request have in the other files. No answer serves twice: a line that
