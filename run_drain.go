@@ -242,12 +242,7 @@ func (d *drain) stopGently(r *runner.Runner, sig os.Signal) {
 	if sig == syscall.SIGTERM {
 		grace = min(grace, termGrace)
 	}
-	inFlight := int64(r.Progress().InFlight)
+	p := r.Progress()
 	r.Stop(grace)
-	text := "stopping: no call is in flight"
-	if inFlight > 0 {
-		text = fmt.Sprintf("stopping: %s in flight, already being paid for; waiting up to %s; Ctrl-C again gives up",
-			plural(inFlight, "call"), grace.Round(time.Second))
-	}
-	d.term.warn("stopping", event{"in_flight": inFlight, "grace_seconds": grace.Seconds()}, "%s", text)
+	d.term.warn("stopping", event{"in_flight": p.InFlight, "grace_seconds": grace.Seconds(), "unkept": p.Unkept}, "%s", stopping(p, grace))
 }

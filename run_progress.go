@@ -207,6 +207,19 @@ func waiting(s runner.Progress) string {
 	return fmt.Sprintf("waiting %s: %s", max(time.Until(s.Waiting.Until), 0).Truncate(time.Second)+time.Second, s.Waiting.Why)
 }
 
+// stopping says of a run that was just told to end what it waits for, and what it may lose.
+func stopping(p runner.Progress, grace time.Duration) string {
+	text := "stopping: no call is in flight"
+	if p.InFlight > 0 {
+		text = fmt.Sprintf("stopping: %s in flight, already being paid for; waiting up to %s; Ctrl-C again gives up",
+			plural(int64(p.InFlight), "call"), grace.Round(time.Second))
+	}
+	if p.Unkept > 0 {
+		text += fmt.Sprintf("; no disk takes %s, and what is left of them when the run ends is lost", plural(p.Unkept, "answer"))
+	}
+	return text
+}
+
 func untilThen(t time.Time) time.Duration { return max(time.Until(t), 0).Round(time.Second) }
 
 func perSecond(rate float64) string {
