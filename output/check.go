@@ -7,10 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
-	"unicode/utf8"
 
 	"batch/store"
 )
@@ -26,7 +23,7 @@ func (e *RefusedError) Error() string {
 	if e.Path == "" {
 		return e.Problem
 	}
-	return printable(e.Path) + ": " + e.Problem
+	return Printable(e.Path) + ": " + e.Problem
 }
 
 // Ledger is the job file's record of the files that were written from it.
@@ -225,14 +222,6 @@ func resolve(path string) string {
 		dir = real
 	}
 	return filepath.Join(dir, base)
-}
-
-// printable quotes a text that a terminal could take for commands.
-func printable(s string) string {
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		return strconv.Quote(s)
-	}
-	return s
 }
 
 // cause strips the operation and the path, which the caller names better than os does.

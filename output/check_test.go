@@ -161,7 +161,7 @@ func names(t *testing.T, dir string) string {
 // A name from outside reaches no terminal as commands.
 func TestRefusedErrorIsPrintable(t *testing.T) {
 	err := &RefusedError{Path: "a\x1b]0;x\a\n.jsonl", Problem: "is a folder"}
-	if got, want := err.Error(), `"a\x1b]0;x\a\n.jsonl": is a folder`; got != want {
+	if got, want := err.Error(), `a\u001b]0;x\u0007\n.jsonl: is a folder`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

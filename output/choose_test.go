@@ -41,7 +41,7 @@ func TestParseFields(t *testing.T) {
 		"a,b=a":  "two columns are called a",
 		"`a":     "the backquote before a is not closed before a comma or an equals sign",
 		"`a`b":   "the backquote before a`b is not closed before a comma or an equals sign",
-		"a=\xff": `"\xff" is no name for a column`,
+		"a=\xff": `\xff is no name for a column`,
 		"``":     "a name is missing",
 	} {
 		_, err := ParseFields(s)

@@ -56,9 +56,9 @@ func (w *writer) half(err error) error {
 		switch {
 		case s.file == nil:
 		case s.file.temp == "":
-			now = append(now, printable(s.path))
+			now = append(now, Printable(s.path))
 		default:
-			old = append(old, printable(s.path))
+			old = append(old, Printable(s.path))
 		}
 	}
 	if len(now) == 0 {
@@ -141,7 +141,7 @@ func (w *writer) removeErrors(outs []store.Output) error {
 		return nil
 	}
 	if err := w.opt.on().remove(s.path); err != nil {
-		return fmt.Errorf("remove %s: %w", printable(s.path), cause(err))
+		return fmt.Errorf("remove %s: %w", Printable(s.path), cause(err))
 	}
 	w.report.Removed = s.path
 	return nil

@@ -36,10 +36,10 @@ func ParseExtract(s string) ([]Extract, error) {
 		e := Extract{Path: f.Name, As: f.As, steps: steps(f.Name)}
 		switch {
 		case slices.Contains(e.steps, ""):
-			return nil, refuse("a name is missing in the path %s", printable(f.Name))
+			return nil, refuse("a name is missing in the path %s", Printable(f.Name))
 		case askedNames[e.As]:
-			return nil, &RefusedError{Problem: "--extract: " + printable(e.As) + " is a column already",
-				Hint: "another name: " + printable(Extract{Path: e.Path, As: "answer_" + e.As}.String())}
+			return nil, &RefusedError{Problem: "--extract: " + Printable(e.As) + " is a column already",
+				Hint: "another name: " + Printable(Extract{Path: e.Path, As: "answer_" + e.As}.String())}
 		}
 		all = append(all, e)
 	}
@@ -157,7 +157,7 @@ func ownExtracted(wanted []Extract, own string) error {
 	for _, e := range wanted {
 		if e.As == own {
 			e.As = "answer_" + own
-			return &RefusedError{Problem: "--extract: " + printable(own) + " is a column already, a key of the input", Hint: "another name: " + printable(e.String())}
+			return &RefusedError{Problem: "--extract: " + Printable(own) + " is a column already, a key of the input", Hint: "another name: " + Printable(e.String())}
 		}
 	}
 	return nil

@@ -48,11 +48,11 @@ func parseFields(s string, refuse func(problem string, args ...any) error) ([]Fi
 		case f.Name == "" || f.As == "":
 			return nil, refuse("a name is missing")
 		case by == '=':
-			return nil, refuse("%s has two new names", printable(f.Name))
+			return nil, refuse("%s has two new names", Printable(f.Name))
 		case !utf8.ValidString(f.As) || len(f.As) > maxNameBytes:
-			return nil, refuse("%s is no name for a column", printable(f.As))
+			return nil, refuse("%s is no name for a column", Printable(f.As))
 		case slices.ContainsFunc(all, func(o Field) bool { return o.As == f.As }):
-			return nil, refuse("two columns are called %s", printable(f.As))
+			return nil, refuse("two columns are called %s", Printable(f.As))
 		}
 		all = append(all, f)
 		more = by == ','
@@ -75,7 +75,7 @@ func cutName(s string) (name, rest string, by byte, err error) {
 		}
 		rest = strings.TrimLeft(rest, " \t\n")
 		if !ok || rest != "" && rest[0] != ',' && rest[0] != '=' {
-			return "", "", 0, fmt.Errorf("the backquote before %s is not closed before a comma or an equals sign", printable(quoted))
+			return "", "", 0, fmt.Errorf("the backquote before %s is not closed before a comma or an equals sign", Printable(quoted))
 		}
 	} else if i := strings.IndexAny(s, ",="); i >= 0 {
 		name, rest = strings.TrimRight(s[:i], " \t\n"), s[i:]
@@ -173,7 +173,7 @@ func checkNames(ctx context.Context, src Source, opt Options, asked map[string]b
 		if opt.ShowFile {
 			known = append([]string{"file"}, known...)
 		}
-		return &RefusedError{Problem: "no column is called " + printable(w.missing[0]), Hint: "the columns are " + listed(w.missing[0], append(known, w.own...))}
+		return &RefusedError{Problem: "no column is called " + Printable(w.missing[0]), Hint: "the columns are " + listed(w.missing[0], append(known, w.own...))}
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func listed(name string, columns []string) string {
 	}
 	var all []string
 	for _, c := range columns {
-		all = append(all, printable(c))
+		all = append(all, Printable(c))
 	}
 	return strings.Join(all, ", ") + more
 }

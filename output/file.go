@@ -94,7 +94,7 @@ func (f *file) finish() (store.Identity, error) {
 		info, err = os.Lstat(f.temp)
 	}
 	if err != nil {
-		return store.Identity{}, fmt.Errorf("write %s: %w", printable(f.path), cause(err))
+		return store.Identity{}, fmt.Errorf("write %s: %w", Printable(f.path), cause(err))
 	}
 	return identity(info), nil
 }
@@ -102,7 +102,7 @@ func (f *file) finish() (store.Identity, error) {
 // rename puts the finished file in the place of its target.
 func (f *file) rename() error {
 	if err := f.disk.rename(f.temp, f.path); err != nil {
-		return fmt.Errorf("put %s in place: %w", printable(f.path), cause(err))
+		return fmt.Errorf("put %s in place: %w", Printable(f.path), cause(err))
 	}
 	f.temp = ""
 	f.f.Close() // what it holds is on the disk already
@@ -123,11 +123,11 @@ func (f *file) discard() {
 func syncFolder(on disk, dir string) error {
 	d, err := on.openFolder(dir)
 	if err != nil {
-		return fmt.Errorf("sync folder %s: %w", printable(dir), cause(err))
+		return fmt.Errorf("sync folder %s: %w", Printable(dir), cause(err))
 	}
 	defer d.Close()
 	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return fmt.Errorf("sync folder %s: %w", printable(dir), cause(err))
+		return fmt.Errorf("sync folder %s: %w", Printable(dir), cause(err))
 	}
 	return nil
 }

@@ -275,7 +275,7 @@ func damagedAnswer(row *store.Row, err error) error {
 func damaged(row *store.Row, what string, err error) error {
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("%s:%d: stored %s is damaged at byte %d", printable(row.File), row.Line, what, syntax.ByteOffset)
+		return fmt.Errorf("%s:%d: stored %s is damaged at byte %d", Printable(row.File), row.Line, what, syntax.ByteOffset)
 	}
-	return fmt.Errorf("%s:%d: stored %s is damaged: %w", printable(row.File), row.Line, what, err)
+	return fmt.Errorf("%s:%d: stored %s is damaged: %w", Printable(row.File), row.Line, what, err)
 }

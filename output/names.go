@@ -70,7 +70,7 @@ func ParseFormat(s string) (Format, error) {
 	case "", JSONL, CSV, Parquet:
 		return f, nil
 	}
-	return "", &RefusedError{Problem: "format " + printable(s) + " is not known", Hint: "use --format jsonl, csv or parquet"}
+	return "", &RefusedError{Problem: "format " + Printable(s) + " is not known", Hint: "use --format jsonl, csv or parquet"}
 }
 
 // ParseShape reads the value of --shape; "" stays "".
@@ -79,7 +79,7 @@ func ParseShape(s string) (Shape, error) {
 	case "", Flat, OpenAI, Chat, Pairs:
 		return sh, nil
 	}
-	return "", &RefusedError{Problem: "shape " + printable(s) + " is not known", Hint: "use --shape flat, openai, chat or pairs"}
+	return "", &RefusedError{Problem: "shape " + Printable(s) + " is not known", Hint: "use --shape flat, openai, chat or pairs"}
 }
 
 // Names says where the files of a job file go and in which format. out is the value of -o, "" for the default names

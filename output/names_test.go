@@ -62,7 +62,7 @@ func TestParse(t *testing.T) {
 		t.Error(s, err)
 	}
 	var refused *RefusedError
-	if _, err := ParseFormat("xml\x1b"); !errors.As(err, &refused) || refused.Error() != `format "xml\x1b" is not known` {
+	if _, err := ParseFormat("xml\x1b"); !errors.As(err, &refused) || refused.Error() != `format xml\u001b is not known` {
 		t.Error(err)
 	}
 	if _, err := ParseShape("round"); !errors.As(err, &refused) || refused.Hint == "" {

@@ -40,11 +40,11 @@ func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Option
 	}
 	f, err := create(opt.on(), path)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", printable(path), cause(err))
+		return fmt.Errorf("write %s: %w", Printable(path), cause(err))
 	}
 	defer f.discard()
 	if err := write(f.w); err != nil {
-		return fmt.Errorf("write %s: %w", printable(path), cause(err))
+		return fmt.Errorf("write %s: %w", Printable(path), cause(err))
 	}
 	id, err := f.finish()
 	if err != nil {

@@ -124,7 +124,7 @@ func (e *parquetEncoder) encode(rec *record) error {
 		}
 		value, err := e.value(v, t)
 		if err != nil {
-			return fmt.Errorf("column %s: %w", printable(e.cols.names[col]), err)
+			return fmt.Errorf("column %s: %w", Printable(e.cols.names[col]), err)
 		}
 		level := 1
 		if value.IsNull() || t&never != 0 {

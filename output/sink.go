@@ -80,7 +80,7 @@ func (s *sink) failed(err error) error {
 		return nil
 	}
 	if s.path != Stdout {
-		return fmt.Errorf("write %s: %w", printable(s.path), cause(err))
+		return fmt.Errorf("write %s: %w", Printable(s.path), cause(err))
 	}
 	err = fmt.Errorf("write standard output: %w", cause(err))
 	if errors.Is(err, syscall.EPIPE) {

@@ -49,9 +49,9 @@ func ParseSplit(s string) ([]Part, error) {
 		n, err := billionths(share)
 		switch {
 		case err != nil:
-			return nil, refuse("%s is not a share between 0 and 1 of at most 9 digits", printable(share))
+			return nil, refuse("%s is not a share between 0 and 1 of at most 9 digits", Printable(share))
 		case !isName(name):
-			return nil, refuse("%s is not a name of letters, digits, - and _", printable(name))
+			return nil, refuse("%s is not a name of letters, digits, - and _", Printable(name))
 		case slices.ContainsFunc(parts, func(p Part) bool { return strings.EqualFold(p.Name, name) }):
 			return nil, refuse("two parts are called %s", name)
 		case name == kindErrors || name == KindUsage:
