@@ -269,7 +269,7 @@ func (e *estimate) foretell(ctx context.Context) error {
 		return err
 	}
 	m.cost = m.prices.Cost(m.bills, m.margins)
-	e.spent, e.possibly = spentOf(m.cost)
+	e.spent, e.possibly = m.cost.Spent(), m.cost.Possibly()
 	if err := e.countCalls(ctx, v); err != nil {
 		return err
 	}
@@ -281,11 +281,6 @@ func (e *estimate) foretell(ctx context.Context) error {
 	}
 	e.foreseen = output.NewForecast(e.backlog, known)
 	return e.findSurer(ctx, v, known)
-}
-
-// spentOf is what was spent, reported or as counted here, and what beside it may have been.
-func spentOf(c output.Cost) (spent, possibly output.Amount) {
-	return c.Billed().Plus(c.Estimated).Plus(c.GoneEstimated), c.Lost.Plus(c.Open)
 }
 
 // countCalls counts what was called, and what of it no answer is known of.

@@ -42,7 +42,7 @@ func (e *estimate) notes() []note {
 	}
 	if (e.counts.Done > 0 || e.spent.Money > 0 || e.lost > 0) && !e.free() {
 		text := e.spent.Dollars() + possibly(e.possibly)
-		if counted := e.money.cost.Estimated.Plus(e.money.cost.GoneEstimated); counted.Money > 0 {
+		if counted := e.money.cost.Counted(); counted.Money > 0 {
 			text += ", estimated where the API reported no usage"
 		}
 		if p := f.Projected(e.spent).Likely; p != nil && f.Total.Jobs > 0 {
@@ -122,7 +122,7 @@ func (e *estimate) sampleText(s *sampled) string {
 func possibly(most output.Amount) string {
 	switch {
 	case most.Unknown > 0:
-		return ", and possibly more, which nothing bounds"
+		return ", and possibly more"
 	case most.Money > 0:
 		return ", possibly " + most.Money.Dollars() + " more"
 	}

@@ -60,11 +60,8 @@ func (e *estimate) send(ctx context.Context) (code int, err error) {
 	minus := func(a, b output.Amount) output.Amount {
 		return output.Amount{Money: a.Money - b.Money, Unknown: a.Unknown - b.Unknown}
 	}
-	spentAfter, possiblyAfter := spentOf(after)
-	spentBefore, possiblyBefore := spentOf(before)
-	e.sampled.cost, e.sampled.possibly = minus(spentAfter, spentBefore), minus(possiblyAfter, possiblyBefore)
-	counted := minus(after.Estimated.Plus(after.GoneEstimated), before.Estimated.Plus(before.GoneEstimated))
-	e.sampled.counted = counted.Money > 0
+	e.sampled.cost, e.sampled.possibly = minus(after.Spent(), before.Spent()), minus(after.Possibly(), before.Possibly())
+	e.sampled.counted = minus(after.Counted(), before.Counted()).Money > 0
 	return e.stopped(), nil
 }
 

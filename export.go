@@ -260,7 +260,7 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 			"left_out": rep.LeftOut, "unfit": rep.Unfit}, "")
 		return nil
 	}
-	sayReport(c.term, rep)
+	sayReport(c.term, rep, opt.Simulated)
 	return nil
 }
 
@@ -297,37 +297,39 @@ func writtenPaths(rep output.Report) map[string]string {
 	return all
 }
 
-// costText tells what all runs of the job file together were charged, as far as a price is known; "" where none is.
+// costText tells what all runs of the job file together were charged, as far as a price is known, and that it is more where one is not.
 func costText(c output.Cost) string {
-	billed, estimated := c.Billed(), c.Estimated.Plus(c.GoneEstimated)
+	billed, counted, spent := c.Billed(), c.Counted(), c.Spent()
+	least := "cost "
+	if !spent.Known() {
+		least += "at least "
+	}
 	var text string
 	switch {
-	case billed.Money > 0:
-		text = "cost " + billed.Dollars()
-		if beside := c.Wasted.Plus(c.Gone); beside.Money > 0 {
-			text += fmt.Sprintf(", %s of it for attempts and answers that are not in the results", beside.Dollars())
-		}
-		if estimated.Money > 0 {
-			text += fmt.Sprintf(", and about %s that was not reported", estimated.Dollars())
-		}
-	case estimated.Money > 0:
-		text = "cost about " + estimated.Dollars() + ", which was not reported"
-	case !billed.Known(), !estimated.Known():
-		return ""
+	case spent.Money == 0:
+		text = "cost " + spent.Dollars()
+	case billed.Money == 0:
+		text = least + "about " + counted.Money.Dollars() + ", which was not reported"
 	default:
-		text = "cost " + billed.Dollars()
+		text = least + billed.Money.Dollars()
+		if beside := c.Wasted.Plus(c.Gone); beside.Money > 0 {
+			text += fmt.Sprintf(", %s of it for attempts and answers that are not in the results", beside.Money.Dollars())
+		}
+		if counted.Money > 0 {
+			text += fmt.Sprintf(", and about %s that was not reported", counted.Money.Dollars())
+		}
 	}
 	switch lost := c.Lost; {
 	case lost.Money > 0 && lost.Known():
 		text += fmt.Sprintf(", and up to %s for calls with an unknown outcome", lost.Money.Dollars())
 	case !lost.Known():
-		text += ", and possibly more for calls with an unknown outcome, which nothing bounds"
+		text += ", and possibly more for calls with an unknown outcome"
 	}
 	return text
 }
 
-// sayReport tells what was written and what it cost in tokens.
-func sayReport(t *terminal, rep output.Report) {
+// sayReport tells what was written and what it used and cost. Nobody charges for answers that are made up, unless they were given a price.
+func sayReport(t *terminal, rep output.Report, simulated bool) {
 	used := rep.Total > 0 || rep.UsageUnknown > 0
 	if used {
 		text := fmt.Sprintf("used %s prompt + %s completion = %s tokens", count(rep.Prompt), count(rep.Completion), count(rep.Total))
@@ -336,8 +338,9 @@ func sayReport(t *terminal, rep output.Report) {
 		}
 		t.say("", nil, "%s", text)
 	}
-	if text := costText(rep.Cost); text != "" && (used || rep.Cost.Billed().Money > 0) { // calls without an answer can have been charged for
-		t.say("", nil, "%s", text)
+	priced := rep.Cost.Spent().Money > 0 // calls without an answer can have been charged for
+	if priced || used && !simulated {
+		t.say("", nil, "%s", costText(rep.Cost))
 	}
 	for _, reason := range []string{"length", "content_filter"} {
 		if n := rep.Finish[reason]; n > 0 {

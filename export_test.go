@@ -23,14 +23,16 @@ func TestCostText(t *testing.T) {
 	}{
 		{"nothing was charged for", output.Cost{}, "cost $0.00"},
 		{"all is reported", output.Cost{Done: dollar, Wasted: dollar}, "cost $2.00, $1.00 of it for attempts and answers that are not in the results"},
-		{"no price", output.Cost{Done: unknown}, ""},
-		{"no price, nothing reported", output.Cost{Estimated: unknown}, ""},
-		{"no price, what is gone not reported", output.Cost{GoneEstimated: unknown}, ""},
+		{"no price", output.Cost{Done: unknown}, "cost unknown"},
+		{"no price, nothing reported", output.Cost{Estimated: unknown}, "cost unknown"},
+		{"no price, what is gone not reported", output.Cost{GoneEstimated: unknown}, "cost unknown"},
 		{"nothing reported", output.Cost{Estimated: dollar}, "cost about $1.00, which was not reported"},
-		{"one model has a price", output.Cost{Done: unknown, Estimated: dollar}, "cost about $1.00, which was not reported"},
+		{"one model has a price", output.Cost{Done: unknown, Estimated: dollar}, "cost at least about $1.00, which was not reported"},
+		{"some is not reported, nor is its price known", output.Cost{Done: dollar, Estimated: unknown}, "cost at least $1.00"},
 		{"some is not reported", output.Cost{Done: dollar, Estimated: dollar, GoneEstimated: dollar}, "cost $1.00, and about $2.00 that was not reported"},
 		{"lost", output.Cost{Estimated: dollar, Lost: dollar}, "cost about $1.00, which was not reported, and up to $1.00 for calls with an unknown outcome"},
-		{"lost without a bound", output.Cost{Done: dollar, Lost: unknown}, "cost $1.00, and possibly more for calls with an unknown outcome, which nothing bounds"},
+		{"no price, and lost", output.Cost{Done: unknown, Lost: dollar}, "cost unknown, and up to $1.00 for calls with an unknown outcome"},
+		{"lost without a bound", output.Cost{Done: dollar, Lost: unknown}, "cost $1.00, and possibly more for calls with an unknown outcome"},
 	} {
 		if got := costText(test.cost); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)

@@ -36,8 +36,7 @@ type progress struct {
 }
 
 func newProgress(t *terminal, r *runner.Runner, before store.Counts, m *money, limit int) *progress {
-	spent := m.cost.Billed().Plus(m.cost.Estimated).Plus(m.cost.GoneEstimated)
-	p := &progress{term: t, runner: r, before: before, spent: spent, priced: len(m.prices) > 0, total: before.Pending, started: time.Now()}
+	p := &progress{term: t, runner: r, before: before, spent: m.cost.Spent(), priced: len(m.prices) > 0, total: before.Pending, started: time.Now()}
 	if limit > 0 {
 		p.total = min(p.total, int64(limit))
 	}

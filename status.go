@@ -171,8 +171,7 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 	}
 	known := output.Known{Prices: output.NewPrices(prices), Seen: seen, Bills: bills}
 	s.cost = known.Prices.Cost(bills, margins)
-	estimated := s.cost.Estimated.Plus(s.cost.GoneEstimated)
-	s.Cost, s.EstimatedCost, s.PossiblySpent = s.cost.Billed().Exactly(), estimated.Exactly(), s.cost.Lost.Plus(s.cost.Open).Exactly()
+	s.Cost, s.EstimatedCost, s.PossiblySpent = s.cost.Billed().Exactly(), s.cost.Counted().Exactly(), s.cost.Possibly().Exactly()
 	for _, b := range seen {
 		s.PromptEstimated += b.Estimated
 		s.PromptReported += b.Prompt
@@ -194,7 +193,7 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 	}
 	known.Endpoint = run.Endpoint
 	f := output.NewForecast(backlog, known)
-	s.Projected = f.Projected(s.cost.Billed().Plus(estimated))
+	s.Projected = f.Projected(s.cost.Spent())
 	s.LastRun = &lastRun{Started: run.Started.UTC(), Endpoint: run.Endpoint, Reason: run.Reason}
 	if !run.Ended.IsZero() {
 		ended := run.Ended.UTC()
@@ -275,23 +274,11 @@ func (s status) print(w io.Writer) error {
 	return tw.Flush()
 }
 
-// printCost prints what all runs cost, as far as anything was charged for.
+// printCost prints what all runs cost, and the budget.
 func (s status) printCost(w io.Writer) {
-	row := func(name string, a output.Amount) {
-		if a.Money > 0 || !a.Known() {
-			fmt.Fprintf(w, "%s\t%s\n", name, a.Dollars())
-		}
-	}
-	estimated := s.cost.Estimated.Plus(s.cost.GoneEstimated)
-	if all := s.cost.Billed().Plus(estimated).Plus(s.cost.Lost).Plus(s.cost.Open); all.Money > 0 || !all.Known() {
-		fmt.Fprintf(w, "cost so far\t%s\n", s.cost.Billed().Dollars())
-	}
-	row("  beside it, not reported, about", estimated)
-	row("  beside it, possibly spent, at most", s.cost.Lost)
-	if s.Running {
-		row("  beside it, in flight, at most", s.cost.Open)
-	} else {
-		row("  beside it, out when a run died, at most", s.cost.Open)
+	// Nobody charges for answers that are made up, unless they were given a price.
+	if most := s.cost.Most(); most.Money > 0 || !most.Known() && !s.Simulated {
+		s.printSpent(w)
 	}
 	if s.MaxCost != nil {
 		fmt.Fprintf(w, "budget\t$%s\n", *s.MaxCost)
@@ -302,6 +289,30 @@ func (s status) printCost(w io.Writer) {
 	if end := guessed(s.Projected); s.Pending > 0 && end != "" {
 		fmt.Fprintf(w, "cost in the end\t%s\n", end)
 	}
+}
+
+// printSpent prints what was spent, and beside that what was not reported: of what nothing is known, a word says all.
+func (s status) printSpent(w io.Writer) {
+	beside := func(what, about string, a output.Amount) {
+		switch {
+		case !a.Known():
+			fmt.Fprintf(w, "  beside it, %s\t%s\n", what, unknownWord)
+		case a.Money > 0:
+			fmt.Fprintf(w, "  beside it, %s\t%s %s\n", what, about, a.Dollars())
+		}
+	}
+	if spent := s.cost.Spent(); spent.Money == 0 {
+		fmt.Fprintf(w, "cost so far\t%s\n", spent.Dollars())
+	} else {
+		fmt.Fprintf(w, "cost so far\t%s\n", s.cost.Billed().Dollars())
+		beside("not reported", "about", s.cost.Counted())
+	}
+	beside("possibly spent", "at most", s.cost.Lost)
+	open := "out when a run died"
+	if s.Running {
+		open = "in flight"
+	}
+	beside(open, "at most", s.cost.Open)
 }
 
 func printTallies(w io.Writer, name string, all map[string]int64) {

@@ -90,10 +90,17 @@ type Cost struct {
 // Billed is what was charged for, as far as it was reported.
 func (c Cost) Billed() Amount { return c.Done.Plus(c.Wasted).Plus(c.Gone) }
 
+// Counted is what answers cost that reported no usage, by our own count.
+func (c Cost) Counted() Amount { return c.Estimated.Plus(c.GoneEstimated) }
+
+// Spent is what was charged for, reported or by our own count.
+func (c Cost) Spent() Amount { return c.Billed().Plus(c.Counted()) }
+
+// Possibly is the most that may have been charged for beside it.
+func (c Cost) Possibly() Amount { return c.Lost.Plus(c.Open) }
+
 // Most is what may have been charged for at most, as far as anybody can know.
-func (c Cost) Most() Amount {
-	return c.Billed().Plus(c.Estimated).Plus(c.GoneEstimated).Plus(c.Lost).Plus(c.Open)
-}
+func (c Cost) Most() Amount { return c.Spent().Plus(c.Possibly()) }
 
 // Plus adds two costs.
 func (c Cost) Plus(o Cost) Cost {
