@@ -298,6 +298,7 @@ func (e *estimate) countCalls(ctx context.Context, v *store.View) error {
 			e.lost += b.Attempts
 		}
 	}
+	e.lost -= e.unsaved
 	return nil
 }
 

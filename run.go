@@ -314,6 +314,7 @@ type drain struct {
 	store      *store.Store
 	settings   map[string]string
 	fills      fillIns // in force: given, or kept from an earlier run
+	unsaved    int64   // answers that a dry run left to the next run to take up
 	imported   bool    // the input was read, and may have changed jobs
 	counts     store.Counts
 	backlog    []store.Backlog
@@ -428,11 +429,13 @@ func (d *drain) assertEndpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.readCounts(ctx); err != nil || d.counts.Pending == 0 {
+	err = d.readCounts(ctx)
+	left := d.counts.Pending + d.counts.Running // of a dry run
+	if err != nil || left == 0 {
 		return err
 	}
 	return usage(fmt.Errorf("the last run of %s called %s, and %s would now go to %s; nothing was sent", printable(d.cfg.db), printable(last.Endpoint),
-		plural(d.counts.Pending, "prompt"), d.endpointName()), "say where they go: --base-url %s, or --base-url %s", shellQuote(last.Endpoint), d.endpointName())
+		plural(left, "prompt"), d.endpointName()), "say where they go: --base-url %s, or --base-url %s", shellQuote(last.Endpoint), d.endpointName())
 }
 
 // prepare brings the job file up to the input.
@@ -447,10 +450,13 @@ func (d *drain) prepare(ctx context.Context) error {
 	if kept, known := d.settings[store.SettingSimulated]; known && (kept == "true") != d.simulated {
 		return d.wrongKind(kept == "true")
 	}
-	if !d.cfg.foretell { // which changes nothing, and takes what is out for unanswered
-		if err := d.putRight(ctx, d.store, "; they go out again with the same idempotency key"); err != nil {
-			return err
-		}
+	if d.cfg.dryRun { // which changes nothing, and takes what is out for unanswered
+		d.unsaved, err = d.foresee(ctx, d.store)
+	} else {
+		err = d.putRight(ctx, d.store, "; they go out again with the same idempotency key")
+	}
+	if err != nil {
+		return err
 	}
 	if err := d.assertEndpoint(ctx); err != nil {
 		return err

@@ -79,7 +79,7 @@ func (d *drain) readStanding(ctx context.Context) error {
 	if d.counts, err = v.Counts(ctx); err != nil {
 		return err
 	}
-	if d.cfg.foretell {
+	if d.cfg.dryRun {
 		d.backlog, err = v.Unanswered(ctx)
 		d.countDied()
 	} else {
@@ -91,7 +91,7 @@ func (d *drain) readStanding(ctx context.Context) error {
 // countDied counts the jobs that were out when the last run died among those that are pending, where they are left as they are.
 func (d *drain) countDied() {
 	c := &d.counts
-	if !d.cfg.foretell || c.Running == 0 {
+	if !d.cfg.dryRun || c.Running == 0 {
 		return
 	}
 	d.term.warn("died", event{"unknown": c.Running}, "the last run died: %s of it may have been sent and paid for", plural(c.Running, "call"))

@@ -15,6 +15,18 @@ func waitingIn(ctx context.Context, st *store.Store, name string) ([]store.Waiti
 	return st.Waiting(ctx)
 }
 
+// foresee says of a job file that is to stay as it is what the next run would take up, and lets it be counted as if it had.
+func (c *command) foresee(ctx context.Context, st *store.Store) (answers int64, err error) {
+	waiting, err := st.Foresee(ctx)
+	for _, waits := range waiting {
+		answers += waits.Answers
+		if text := answersIn(waits); text != "" {
+			c.term.warn("unsaved", event{"path": waits.Path, "answers": waits.Answers}, "%s", text)
+		}
+	}
+	return answers, err
+}
+
 // answersIn says where answers wait that are not in the job file, "" of a file that holds none.
 func answersIn(w store.Waiting) string {
 	wait := "wait"

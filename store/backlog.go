@@ -25,11 +25,11 @@ func (v *View) Backlog(ctx context.Context) ([]Backlog, error) {
 }
 
 // unanswered are the jobs that have no final state; those that run are such of a run that died, where nobody else has the lock.
-const unanswered = "(state = 'pending' OR state = 'running')"
+func (s *Store) unanswered() string { return s.countedAs() + " IN ('pending', 'running')" }
 
 // Unanswered is Backlog with the jobs that are running.
 func (v *View) Unanswered(ctx context.Context) ([]Backlog, error) {
-	all, err := readBacklog(ctx, v.tx, unanswered)
+	all, err := readBacklog(ctx, v.tx, v.s.unanswered())
 	if err != nil {
 		return nil, v.s.explain("read", err)
 	}
@@ -153,7 +153,7 @@ func (s *Store) Choose(ctx context.Context, n int) (pending int64, err error) {
 
 // Choice is what Choose would let be sent.
 func (v *View) Choice(ctx context.Context, n int64) ([]Backlog, error) {
-	all, err := readBacklog(ctx, v.tx, unanswered+" AND id IN ("+choice+")", n)
+	all, err := readBacklog(ctx, v.tx, v.s.unanswered()+" AND id IN ("+choice+")", n)
 	if err != nil {
 		return nil, v.s.explain("read", err)
 	}

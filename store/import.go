@@ -110,10 +110,10 @@ func (s *Store) conclude(ctx context.Context, done *Imported, check func(Importe
 	if done.Reused, err = s.reuse(ctx); err != nil {
 		return nil, err
 	}
-	if done.Counts, err = readCounts(ctx, s.conn); err != nil {
+	if done.Counts, err = readCounts(ctx, s.conn, s.countedAs()); err != nil {
 		return nil, err
 	}
-	if done.Backlog, err = readBacklog(ctx, s.conn, unanswered); err != nil {
+	if done.Backlog, err = readBacklog(ctx, s.conn, s.unanswered()); err != nil {
 		return nil, err
 	}
 	if check != nil {

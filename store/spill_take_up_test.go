@@ -30,10 +30,18 @@ func setAsideOnly(t *testing.T, path string) leftBehind {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustImport(t, s, "a", "b", "c", "d", "e")
-	mustBegin(t, s)
 	d := newMemDisk()
 	s.spill.disk = d
+	setFourAside(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return leftBehind{"at the start", jobFiles(t, path), d}
+}
+
+func setFourAside(t *testing.T, s *Store) {
+	mustImport(t, s, "a", "b", "c", "d", "e")
+	mustBegin(t, s)
 	claims := mustTurn(t, s, 4).Claims
 	a, b := answer(claims[0], string(claims[0].Body)), answer(claims[1], string(claims[1].Body))
 	given := Outcome{Job: claims[2].Job, Attempt: claims[2].Attempt, Arrow: Fail, Class: "unknown", Sent: true}
@@ -42,10 +50,6 @@ func setAsideOnly(t *testing.T, path string) leftBehind {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return leftBehind{"at the start", jobFiles(t, path), d}
 }
 
 func jobFiles(t *testing.T, path string) map[string][]byte {
@@ -315,6 +319,59 @@ func TestS2_Waiting(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// What is foreseen is what comes: jobs count as they will when the outcomes that wait are saved, and the file stays as it is.
+func TestS2_Foresee(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "prompts.batch.db")
+	s, err := Open(ctx, path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	setFourAside(t, s)
+	s.Close()
+	if s, err = Open(ctx, path, false); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	before := account(t, s)
+	waits, err := s.Foresee(ctx)
+	if diff := cmp.Diff([]Waiting{{path + spillSuffix, 4, 2}}, waits); diff != "" || err != nil {
+		t.Errorf("%s %v", diff, err)
+	}
+	foreseen := Counts{Jobs: 5, Done: 2, Failed: 1, Running: 1, Pending: 1}
+	look := func(how string, got Counts, left []Backlog) {
+		t.Helper()
+		got.PendingTokens = 0
+		if diff := cmp.Diff(foreseen, got); diff != "" || len(left) != 1 || left[0].Jobs != 2 {
+			t.Errorf("%s: %s, %+v left", how, diff, left)
+		}
+	}
+	v, err := s.View(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	counts, err1 := v.Counts(ctx)
+	left, err2 := v.Unanswered(ctx)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	look("seen", counts, left)
+	done, err := s.Reuse(ctx, ReuseOptions{DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look("in a rehearsal", done.Counts, done.Backlog)
+	if after := account(t, s); after != before {
+		t.Errorf("before:\n%safter:\n%s", before, after)
+	}
+	if _, err := s.Recover(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(rows(t, s), "\n") + "\n"; got != allTakenUp {
+		t.Error(got)
 	}
 }
 

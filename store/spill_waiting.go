@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+)
 
 // Waiting is a file in which outcomes wait for the next run to save them.
 type Waiting struct {
@@ -12,6 +16,34 @@ type Waiting struct {
 // Waiting finds the outcomes of this job file that were set aside and not saved. While a run is on, they may be its own. A file that cannot
 // be read is passed over: the next run says what is wrong with it.
 func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
+	return s.waiting(ctx, func(*Outcome) {})
+}
+
+// Foresee is Waiting, after which this Store counts the jobs of the outcomes as they will be once the next run has saved these. Nothing is
+// written.
+func (s *Store) Foresee(ctx context.Context) ([]Waiting, error) {
+	s.foreseen = map[State][]int64{}
+	return s.waiting(ctx, func(o *Outcome) {
+		switch o.Arrow {
+		case Complete:
+			s.foreseen[Done] = append(s.foreseen[Done], o.Job)
+		case Fail:
+			s.foreseen[Failed] = append(s.foreseen[Failed], o.Job)
+		}
+	})
+}
+
+// countedAs is the state in which a job is counted, as SQL.
+func (s *Store) countedAs() string {
+	text := "state"
+	for state, jobs := range s.foreseen {
+		ids := strings.Join(strings.Fields(strings.Trim(fmt.Sprint(jobs), "[]")), ", ")
+		text = fmt.Sprintf("iif(id IN (%s), '%s', %s)", ids, state, text)
+	}
+	return text
+}
+
+func (s *Store) waiting(ctx context.Context, each func(*Outcome)) ([]Waiting, error) {
 	salt, err := readSalt(ctx, s.read)
 	if err != nil {
 		return nil, s.explain("read", err)
@@ -28,7 +60,7 @@ func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
 		if w == nil || err != nil {
 			continue
 		}
-		waits, err := s.waitingIn(ctx, w, found)
+		waits, err := s.waitingIn(ctx, w, found, each)
 		w.close()
 		if err != nil {
 			return nil, s.explain("read", err)
@@ -40,7 +72,7 @@ func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
 	return all, nil
 }
 
-func (s *Store) waitingIn(ctx context.Context, w *waiting, found map[int64]bool) (Waiting, error) {
+func (s *Store) waitingIn(ctx context.Context, w *waiting, found map[int64]bool, each func(*Outcome)) (Waiting, error) {
 	waits := Waiting{Path: w.path}
 	for {
 		o, err := w.next()
@@ -59,5 +91,6 @@ func (s *Store) waitingIn(ctx context.Context, w *waiting, found map[int64]bool)
 		if o.Arrow == Complete {
 			waits.Answers++
 		}
+		each(o)
 	}
 }

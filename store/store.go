@@ -36,20 +36,21 @@ var indexes string
 
 // Store is an open job file. One goroutine at a time may write; Views read beside it.
 type Store struct {
-	path    string
-	write   *sql.DB // nil when read-only
-	conn    *sql.Conn
-	read    *sql.DB
-	mode    string // in which it can be read
-	stmts   map[string]*sql.Stmt
-	salt    []byte
-	run     int64  // of this invocation, 0 before BeginRun
-	attempt int64  // the newest attempt's id
-	chosen  string // restricts claims to the jobs of Choose
-	lenders []lender
-	created bool
-	spill   spill
-	mu      sync.Mutex // one transaction at a time on conn
+	path     string
+	write    *sql.DB // nil when read-only
+	conn     *sql.Conn
+	read     *sql.DB
+	mode     string // in which it can be read
+	stmts    map[string]*sql.Stmt
+	salt     []byte
+	run      int64  // of this invocation, 0 before BeginRun
+	attempt  int64  // the newest attempt's id
+	chosen   string // restricts claims to the jobs of Choose
+	lenders  []lender
+	foreseen map[State][]int64 // jobs that are counted in another state than theirs
+	created  bool
+	spill    spill
+	mu       sync.Mutex // one transaction at a time on conn
 }
 
 // Open opens the job file at path for writing, and creates it (mode 0600) when create is set and it is missing,

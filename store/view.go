@@ -36,7 +36,7 @@ type Counts struct {
 
 // Counts reads where the jobs of the input stand.
 func (v *View) Counts(ctx context.Context) (Counts, error) {
-	c, err := readCounts(ctx, v.tx)
+	c, err := readCounts(ctx, v.tx, v.s.countedAs())
 	if err != nil {
 		return c, v.s.explain("read", err)
 	}
@@ -48,10 +48,10 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-func readCounts(ctx context.Context, q querier) (Counts, error) {
+func readCounts(ctx context.Context, q querier, state string) (Counts, error) {
 	var c Counts
 	rows, err := q.QueryContext(ctx, `
-		SELECT state, count(*), coalesce(sum(tokens), 0) FROM jobs WHERE position IS NOT NULL GROUP BY state`)
+		SELECT `+state+`, count(*), coalesce(sum(tokens), 0) FROM jobs WHERE position IS NOT NULL GROUP BY 1`)
 	if err != nil {
 		return c, err
 	}
