@@ -74,7 +74,7 @@ func TestH18_AnswersAreKeptAsTheyCame(t *testing.T) {
 					t.Errorf("%q stands in the CSV as %q, not as %q", literals[i], row["content"], content)
 				}
 			}
-			for _, wrong := range oracle.Check(oracle.Case{Folder: f.dir, Ledgers: map[string][]sim.Call{url: api.Ledger()}, Key: canary, Said: f.said.Bytes(), Current: true}) {
+			for _, wrong := range oracle.Check(oracle.Case{Folder: f.dir, Ledgers: map[string][]sim.Call{url: api.Ledger()}, Key: canary, Said: f.said.Bytes(), Ask: ask, Current: true}) {
 				t.Error(wrong)
 			}
 		})
@@ -152,7 +152,7 @@ func TestH2_H3_WhatWasNoAnswerIsKept(t *testing.T) {
 	if errors := f.lines("p.errors.jsonl"); len(rows) != len(bodies) || len(errors) != len(bodies) {
 		t.Errorf("%d rows, %d errors of %d", len(rows), len(errors), len(bodies))
 	}
-	for _, wrong := range oracle.Check(oracle.Case{Folder: f.dir, Ledgers: map[string][]sim.Call{url: api.Ledger()}, Key: canary, Said: f.said.Bytes(), Current: true}) {
+	for _, wrong := range oracle.Check(oracle.Case{Folder: f.dir, Ledgers: map[string][]sim.Call{url: api.Ledger()}, Key: canary, Said: f.said.Bytes(), Ask: ask, Current: true}) {
 		t.Error(wrong)
 	}
 }

@@ -106,7 +106,7 @@ func (p *patient) cure(died bool) {
 	}
 	calls := p.practice.Ledger()
 	for _, wrong := range oracle.Check(oracle.Case{Folder: p.dir, Ledgers: map[string][]sim.Call{p.http.URL + "/v1": calls}, Key: patientKey,
-		Said: p.said.Bytes(), Died: died, Current: true, Except: []string{"counts"}}) {
+		Said: p.said.Bytes(), Ask: ask, Died: died, Current: true, Except: []string{"counts"}}) {
 		p.t.Error(wrong)
 	}
 	keys := map[string]bool{}

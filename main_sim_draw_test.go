@@ -113,7 +113,7 @@ func (p *simPlan) drawFlags(r *rand.Rand) {
 		add("--dedupe")
 	}
 	p.budget = r.IntN(5) == 0
-	if p.budget {
+	if p.budget || p.prompts%2 == 0 { // without one nobody knows what it cost
 		add("--price", budgetPrice)
 	}
 }

@@ -147,7 +147,7 @@ func (s *story) end() {
 
 // check holds all that the commands left behind against all that the servers saw.
 func (s *story) check() {
-	c := oracle.Case{Folder: s.dir, Ledgers: map[string][]sim.Call{}, Key: canary, Said: s.said.Bytes(), Died: s.died, Except: s.excepted, Current: true,
+	c := oracle.Case{Folder: s.dir, Ledgers: map[string][]sim.Call{}, Key: canary, Said: s.said.Bytes(), Ask: ask, Died: s.died, Except: s.excepted, Current: true,
 		Missing: slices.Contains(s.excepted, "attempts")}
 	for _, srv := range s.servers {
 		c.Ledgers[srv.baseURL()] = srv.seen()
@@ -171,12 +171,27 @@ var verifying sync.Mutex
 
 // verify runs batch verify in this process.
 func (s *story) verify(path string) {
+	if code, out, said := inside("verify", path); code != exitOK && code != exitPartial {
+		s.t.Errorf("batch verify %s: exit %d\n%s%s", filepath.Base(path), code, out, said)
+	}
+}
+
+// ask is that of the oracle.
+func ask(args ...string) ([]byte, error) {
+	code, out, said := inside(args...)
+	if code != exitOK {
+		return nil, fmt.Errorf("exit %d: %s", code, said)
+	}
+	return out, nil
+}
+
+// inside runs batch in this process.
+func inside(args ...string) (code int, out, said []byte) {
 	verifying.Lock()
 	defer verifying.Unlock()
-	var out, said bytes.Buffer
-	if code := run([]string{"batch", "verify", path}, strings.NewReader(""), &out, &said); code != exitOK && code != exitPartial {
-		s.t.Errorf("batch verify %s: exit %d\n%s%s", filepath.Base(path), code, &out, &said)
-	}
+	var stdout, stderr bytes.Buffer
+	code = run(append([]string{"batch"}, args...), strings.NewReader(""), &stdout, &stderr)
+	return code, stdout.Bytes(), stderr.Bytes()
 }
 
 // exits runs a command that must end with this exit code: exits CODE COMMAND...

@@ -179,7 +179,7 @@ func (a *accounts) check() {
 	}
 	a.checkRows(a.money(told["cost"]) + a.money(told["estimated_cost"]))
 	a.batch("verify", "p.batch.db")
-	for _, wrong := range oracle.Check(oracle.Case{Folder: a.dir, Ledgers: map[string][]sim.Call{a.url: a.api.Ledger()}, Key: canary, Said: a.said.Bytes(), Current: true}) {
+	for _, wrong := range oracle.Check(oracle.Case{Folder: a.dir, Ledgers: map[string][]sim.Call{a.url: a.api.Ledger()}, Key: canary, Said: a.said.Bytes(), Ask: ask, Current: true}) {
 		a.t.Errorf("seed %d: %s", a.seed, wrong)
 	}
 }

@@ -4,7 +4,7 @@ package oracle
 func (f *findings) records(j *jobFile, c Case) {
 	for _, b := range j.jobs {
 		w := j.answers[b.id]
-		if b.state != "done" || w == nil || len(w.response) == 0 || j.reused[b.id] {
+		if b.state != "done" || w == nil || len(w.response) == 0 || j.reused[b.id] != nil {
 			continue
 		}
 		a := b.held()

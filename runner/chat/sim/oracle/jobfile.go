@@ -21,7 +21,8 @@ type jobFile struct {
 	byID     map[int64]*job
 	attempts []*attempt // by id
 	answers  map[int64]*answer
-	reused   map[int64]bool
+	reused   map[int64]*original
+	prices   map[partID]*price
 	inputs   []input // by number, from 1 unless batch counts otherwise: see the number in each
 	lines    []line  // that have no job of their own: skipped and shared
 	outputs  []output
@@ -42,6 +43,9 @@ type job struct {
 	attempts, unknown  int64
 	generation, sample int64
 	customID           sql.NullString
+	model              string
+	tokens             int64 // of the prompt, estimated
+	maxTokens          sql.NullInt64
 	origin             []byte
 	body               []byte
 	tries              []*attempt
@@ -54,6 +58,8 @@ type attempt struct {
 	class, reason             sql.NullString
 	sent, status              sql.NullInt64
 	prompt, completion, total sql.NullInt64
+
+	cached, written, thought, audio int64 // of these
 }
 
 type answer struct {
@@ -62,6 +68,12 @@ type answer struct {
 	estimatedPrompt sql.NullInt64
 	response        []byte
 	finish          sql.NullString
+}
+
+// original is the answer of another job file that was taken over.
+type original struct {
+	endpoint string
+	total    sql.NullInt64
 }
 
 // response is what a job was answered, nil for one without an answer.
@@ -174,8 +186,8 @@ func (f *findings) pages(db *sql.DB, name string) bool {
 }
 
 func load(db *sql.DB) (*jobFile, error) {
-	j := &jobFile{settings: map[string]string{}, runs: map[int64]*run{}, byID: map[int64]*job{}, answers: map[int64]*answer{}, reused: map[int64]bool{}}
-	for _, read := range []func(*sql.DB) error{j.loadSettings, j.loadJobs, j.loadAttempts, j.loadLines, j.loadFiles} {
+	j := &jobFile{settings: map[string]string{}, runs: map[int64]*run{}, byID: map[int64]*job{}, answers: map[int64]*answer{}, reused: map[int64]*original{}, prices: map[partID]*price{}}
+	for _, read := range []func(*sql.DB) error{j.loadSettings, j.loadJobs, j.loadAttempts, j.loadAnswers, j.loadPrices, j.loadLines, j.loadFiles} {
 		if err := read(db); err != nil {
 			return nil, err
 		}
@@ -203,10 +215,11 @@ func (j *jobFile) loadSettings(db *sql.DB) error {
 }
 
 func (j *jobFile) loadJobs(db *sql.DB) error {
-	return each(db, `SELECT id, input, line, state, position, attempt, attempts, unknown, generation, coalesce(sample, 0), custom_id, origin, body
-		FROM jobs ORDER BY id`, func(scan func(...any) error) error {
+	return each(db, `SELECT id, input, line, state, position, attempt, attempts, unknown, generation, coalesce(sample, 0), custom_id,
+		model, tokens, max_tokens, origin, body FROM jobs ORDER BY id`, func(scan func(...any) error) error {
 		b := &job{}
-		err := scan(&b.id, &b.input, &b.line, &b.state, &b.position, &b.attempt, &b.attempts, &b.unknown, &b.generation, &b.sample, &b.customID, &b.origin, &b.body)
+		err := scan(&b.id, &b.input, &b.line, &b.state, &b.position, &b.attempt, &b.attempts, &b.unknown, &b.generation, &b.sample, &b.customID,
+			&b.model, &b.tokens, &b.maxTokens, &b.origin, &b.body)
 		j.jobs = append(j.jobs, b)
 		j.byID[b.id] = b
 		return err
@@ -214,20 +227,21 @@ func (j *jobFile) loadJobs(db *sql.DB) error {
 }
 
 func (j *jobFile) loadAttempts(db *sql.DB) error {
-	err := each(db, `SELECT id, job, run, generation, started_at, duration_ms, class, reason, sent, status, prompt_tokens, completion_tokens, total_tokens
-		FROM attempts ORDER BY id`, func(scan func(...any) error) error {
+	return each(db, `SELECT id, job, run, generation, started_at, duration_ms, class, reason, sent, status, prompt_tokens, completion_tokens, total_tokens,
+		coalesce(cached_tokens, 0), coalesce(cache_write_tokens, 0), coalesce(reasoning_tokens, 0), coalesce(audio_tokens, 0) FROM attempts ORDER BY id`, func(scan func(...any) error) error {
 		a := &attempt{}
-		err := scan(&a.id, &a.job, &a.run, &a.generation, &a.started, &a.duration, &a.class, &a.reason, &a.sent, &a.status, &a.prompt, &a.completion, &a.total)
+		err := scan(&a.id, &a.job, &a.run, &a.generation, &a.started, &a.duration, &a.class, &a.reason, &a.sent, &a.status, &a.prompt, &a.completion, &a.total,
+			&a.cached, &a.written, &a.thought, &a.audio)
 		j.attempts = append(j.attempts, a)
 		if b := j.byID[a.job]; b != nil {
 			b.tries = append(b.tries, a)
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	err = each(db, "SELECT job, assembled, finish_reason, estimated_prompt, estimated, response FROM answers", func(scan func(...any) error) error {
+}
+
+func (j *jobFile) loadAnswers(db *sql.DB) error {
+	err := each(db, "SELECT job, assembled, finish_reason, estimated_prompt, estimated, response FROM answers", func(scan func(...any) error) error {
 		var id int64
 		w := &answer{}
 		err := scan(&id, &w.assembled, &w.finish, &w.estimatedPrompt, &w.estimated, &w.response)
@@ -237,12 +251,28 @@ func (j *jobFile) loadAttempts(db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	return each(db, "SELECT job FROM reused", func(scan func(...any) error) error {
+	return each(db, "SELECT u.job, o.endpoint, u.total_tokens FROM reused u JOIN sources o ON o.id = u.source", func(scan func(...any) error) error {
 		var id int64
-		err := scan(&id)
-		j.reused[id] = true
+		o := &original{}
+		err := scan(&id, &o.endpoint, &o.total)
+		j.reused[id] = o
 		return err
 	})
+}
+
+func (j *jobFile) loadPrices(db *sql.DB) error {
+	return each(db, "SELECT endpoint, model, above, input, output, cached, cache_write, reasoning, coalesce(largest, 0) FROM prices ORDER BY above",
+		func(scan func(...any) error) error {
+			var id partID
+			var r rate
+			var largest int64
+			err := scan(&id.endpoint, &id.model, &r.above, &r.input, &r.output, &r.cached, &r.written, &r.thought, &largest)
+			if j.prices[id] == nil {
+				j.prices[id] = &price{largest: largest}
+			}
+			j.prices[id].rates = append(j.prices[id].rates, r)
+			return err
+		})
 }
 
 func (j *jobFile) loadLines(db *sql.DB) error {

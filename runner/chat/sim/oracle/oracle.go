@@ -16,6 +16,7 @@ type Case struct {
 	Ledgers map[string][]sim.Call // what came to each server, by its base URL; of one Idempotency-Key in the order in which it was sent
 	Key     string                // the API key, which must stand nowhere; "" for none
 	Said    []byte                // what the commands said, and whatever else may be read
+	Ask     Ask                   // nil: batch is not asked
 
 	Died    bool     // a process was killed or a commit failed: attempts may never have been sent, and answers be paid for twice
 	Open    bool     // a process may still be at work, or was killed: companions of job files, temporary files and jobs in flight may be there
@@ -25,6 +26,9 @@ type Case struct {
 	Missing bool     // of the job files that made the calls, some are gone or cannot be matched with the ledgers
 	Except  []string // files, as named from the folder, that need not be sound, or outputs that may be older than their job file; the key must not be in them all the same
 }
+
+// Ask runs batch with these arguments and returns what it prints.
+type Ask func(args ...string) ([]byte, error)
 
 // Check returns what does not hold, nothing when all is well. It changes nothing in the folder.
 func Check(c Case) []string {
@@ -36,6 +40,7 @@ func Check(c Case) []string {
 			f.inputs(j)
 			f.records(j, c)
 			f.outputs(j, c)
+			f.told(j, c)
 			files = append(files, j)
 		} else if len(f.all) > 0 {
 			c.Missing = true // a damaged one is one finding, and not one for each of its calls

@@ -138,11 +138,11 @@ func TestFindings(t *testing.T) {
 		{"another answer than was sent", func(w *world) {
 			w.sql(`UPDATE answers SET response = CAST(response || ' x' AS BLOB) WHERE job = ` + river)
 		}, []string{"has another answer than was sent"}},
-		{"tokens that the answer does not report", func(w *world) { w.sql("UPDATE attempts SET total_tokens = total_tokens + 1 WHERE id = " + last) }, []string{"tokens as its answer says", "usage.jsonl says", "line 1 has other tokens than its attempt"}},
+		{"tokens that the answer does not report", func(w *world) { w.sql("UPDATE attempts SET total_tokens = total_tokens + 1 WHERE id = " + last) }, []string{"tokens as its answer says", "usage.jsonl says", "line 1 has other tokens than its attempt", "line 1 cost 36640 pico"}},
 		{"unknown tokens that the answer reports", func(w *world) {
 			w.sql("UPDATE attempts SET total_tokens = NULL, prompt_tokens = NULL, completion_tokens = NULL WHERE id = " + last)
 		},
-			[]string{"the record says that nobody knows", "usage.jsonl says"}},
+			[]string{"the record says that nobody knows", "usage.jsonl says", "line 1 has its usage reported, not unknown", "line 1 cost 36640 pico"}},
 		{"sent after a stop", func(w *world) {
 			w.sql("UPDATE attempts SET class = 'run_stops', started_at = started_at - 5000 WHERE class = 'job_failed'; UPDATE attempts SET run = (SELECT run FROM attempts WHERE class = 'run_stops') WHERE id = " + last)
 		}, []string{"ms after its run was stopped"}},
@@ -174,10 +174,29 @@ func TestFindings(t *testing.T) {
 		{"wrong prompt tokens throughout", func(w *world) {
 			w.edit("in.usage.jsonl", func(text string) string { return strings.ReplaceAll(text, `"prompt_tokens":`, `"prompt_tokens":1`) })
 		}, []string{"usage.jsonl says"}},
-		{"wrong totals", func(w *world) { w.edit("in.usage.jsonl", replace(`"wasted_tokens":0`, `"wasted_tokens":4`)) }, []string{"the lines add up to"}},
+		{"wrong totals", func(w *world) { w.edit("in.usage.jsonl", replace(`"wasted_tokens":7`, `"wasted_tokens":4`)) }, []string{"the lines add up to", `usage.jsonl says of "m"`}},
 		{"wrong totals throughout", func(w *world) {
 			w.edit("in.usage.jsonl", func(text string) string { return strings.ReplaceAll(text, `"gone_tokens":`, `"gone_tokens":1`) })
 		}, []string{"usage.jsonl says"}},
+		{"wrong money throughout", func(w *world) {
+			w.edit("in.usage.jsonl", func(text string) string { return strings.ReplaceAll(text, `"wasted_cost":0.0`, `"wasted_cost":0.1`) })
+		}, []string{"usage.jsonl says"}},
+		{"money that nobody knows", func(w *world) {
+			w.edit("in.usage.jsonl", func(text string) string { return strings.ReplaceAll(text, `"gone_cost":0.`, `"gone_cost":null,"x":0.`) })
+		}, []string{"usage.jsonl says"}},
+		{"money of another line", func(w *world) { w.edit("in.usage.jsonl", replace(`"cost":0.`, `"cost":1.`)) }, []string{"the lines add up to", `usage.jsonl says of "m"`}},
+		{"a model of another name", func(w *world) {
+			w.edit("in.usage.jsonl", replace(`"requested_model":"m"`, `"requested_model":"n"`))
+		}, []string{`usage.jsonl says of "n"`}},
+		{"a line of usage missing", func(w *world) {
+			w.edit("in.usage.jsonl", func(text string) string { return text[strings.Index(text, "\n")+1:] })
+		}, []string{"the lines add up to", "lines of 0 models, the job file of 1"}},
+		{"no total", func(w *world) {
+			w.edit("in.usage.jsonl", func(text string) string { return text[:strings.Index(text, "\n")+1] })
+		}, []string{"does not end with the total"}},
+		{"answered, and not complete", func(w *world) { w.edit("in.usage.jsonl", replace(`"complete":true`, `"complete":false`)) }, []string{"says complete: false, with 0 prompts pending"}},
+		{"another price of a row", func(w *world) { w.edit("in.results.jsonl", replace(`"cost":0.`, `"cost":1.`)) }, []string{"line 1 cost 1000000036640 pico and 0 unknown, not 36640"}},
+		{"other prices", func(w *world) { w.sql("UPDATE prices SET reasoning = 0 WHERE above = 0") }, []string{"usage.jsonl says", "line 1 cost", "line 2 cost", "line 5 cost"}},
 		{"a damaged page", func(w *world) {
 			f, err := os.OpenFile(w.path("in.batch.db"), os.O_RDWR, 0)
 			w.must(err)
@@ -392,6 +411,7 @@ func TestForms(t *testing.T) {
 		{"another custom_id", "o.csv", output.Flat, replace(",lake,", ",pond,"), "line 5 has another custom_id"},
 		{"another custom_id", "o.jsonl", output.OpenAI, replace(`"lake"`, `"pond"`), `line 3 is called "pond", not "lake"`},
 		{"the answer of another", "o.jsonl", output.OpenAI, replace(`"content":"`, `"content":"Not so. `), "line 1 has another response"},
+		{"another price", "o.csv", output.Flat, replace(",reported,0.", ",reported,1."), "line 1 cost 1000000036640 pico"},
 		{"a line missing", "o.jsonl", output.OpenAI, func(text string) string { return text[strings.Index(text, "\n")+1:] }, "o.jsonl has 2 lines, not 3"},
 	} {
 		t.Run(test.name+" in "+test.out, func(t *testing.T) {
@@ -417,4 +437,47 @@ func TestForms(t *testing.T) {
 			match(t, w.check(), []string{test.want})
 		})
 	}
+}
+
+// What batch is asked about a job file has to be what the job file says.
+func TestTold(t *testing.T) {
+	w := newWorld(t)
+	c := w.theCase()
+	for _, test := range []struct{ verb, old, new, want string }{
+		{"", "", "", ""},
+		{"status", `"done":3`, `"done":2`, "status says {Jobs:4 Done:2"},
+		{"status", `"possibly_paid":2`, `"possibly_paid":1`, "status says {Jobs:4 Done:3"},
+		{"status", `"cost":0.0`, `"cost":0.1`, "status says {Jobs:4 Done:3"},
+		{"status", `"cost":0.`, `"cost":null,"x":0.`, "status says {Jobs:4 Done:3"},
+		{"status", `"skipped":1`, `"skipped":0`, "status says that 0 lines were skipped, and 1 were"},
+		{"status", `"skipped":1`, `"skipped":1,"shared":1`, "status says that 1 lines share an answer, and 0 do"},
+		{"status", `"skipped":1`, `"skipped":1,"running":1,"pending":-1`, "status says that 1 jobs are running, and 0 are"},
+		{"status", `"possibly_spent":0.0000001`, `"possibly_spent":0.0000000`, "may be lost, which is at least 110000 pico"},
+		{"status", `"possibly_spent":0.`, `"possibly_spent":null,"x":0.`, "status says that at most 0 pico and 1 unknown may be lost"},
+		{"status", `{`, ``, "invalid character"},
+		{"report", `"complete":true`, `"complete":false`, "the report says complete: false, with 0 prompts pending"},
+		{"report", `"failed":1`, `"failed":2`, "the report says in all: {Jobs:4 Done:3 Failed:2"},
+		{"report", `"at_least":0.`, `"at_least":1.`, "the report says in all: billed is"},
+		{"report", `"wasted":`, `"retried":`, "the report says in all: wasted is"},
+		{"report", `"requested_model":"m"`, `"requested_model":"n"`, "the report says n at " + endpoint},
+		{"report", `"possibly_lost":{"attempts":2`, `"possibly_lost":{"attempts":1`, "1 attempts are possibly lost, and 2 are"},
+	} {
+		c.Ask = func(args ...string) ([]byte, error) {
+			text, err := w.ask(args...)
+			changed := strings.Replace(string(text), test.old, test.new, 1)
+			if args[0] == test.verb && changed == string(text) {
+				t.Fatalf("nothing to change:\n%s", text)
+			}
+			if args[0] != test.verb {
+				return text, err
+			}
+			return []byte(changed), err
+		}
+		found := oracle.Check(c)
+		if test.want == "" && len(found) > 0 || test.want != "" && !strings.Contains(strings.Join(found, "\n"), test.want) {
+			t.Errorf("%s with %s instead of %s: %q", test.verb, test.new, test.old, found)
+		}
+	}
+	c.Ask = func(...string) ([]byte, error) { return nil, errors.New("exit 5") }
+	match(t, oracle.Check(c), []string{"exit 5"})
 }

@@ -2,11 +2,9 @@ package oracle
 
 import (
 	"bytes"
-	"database/sql"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -81,8 +79,12 @@ func (w *written) check(o output, text []byte) {
 	case (o.kind == "results" || o.kind == "errors") && how == "jsonl openai":
 		w.batchLines(o.path, text, o.kind == "results", slices.Contains(words, "files"))
 	case o.kind == "usage" && words[0] == "jsonl":
-		w.usage(o.path, text)
-	case o.kind == "usage" && words[0] == "csv", words[0] == "parquet", words[1] == "chat", words[1] == "pairs": // only the key is searched for in them
+		lines, err := usageLines(text)
+		w.usage(o.path, lines, err)
+	case o.kind == "usage" && words[0] == "csv":
+		lines, err := usageCells(text)
+		w.usage(o.path, lines, err)
+	case words[0] == "parquet", words[1] == "chat", words[1] == "pairs": // only the key is searched for in them
 	default:
 		w.f.add("%s is of a form that is not known here: %s %s", o.path, o.kind, how)
 	}
@@ -98,6 +100,7 @@ type row struct {
 	Content  *string `json:"content"`
 	Total    *int64  `json:"total_tokens"`
 	Source   string  `json:"usage_source"`
+	Cost     amount  `json:"cost"`
 	Attempts *int64  `json:"attempts"`
 	Paid     *bool   `json:"possibly_paid"`
 	Type     string  `json:"type"`
@@ -156,6 +159,11 @@ func csvRows(text []byte) rowReader {
 		}
 		if i := slices.Index(head, "usage_source"); i >= 0 {
 			r.Source = cells[i]
+		}
+		if i := slices.Index(head, "cost"); i >= 0 {
+			if err := r.Cost.cell(cells[i]); err != nil {
+				return r, err
+			}
 		}
 		r.Total, r.Attempts = number(cells, "total_tokens"), number(cells, "attempts")
 		r.CustomID, r.Prompt, r.Content = cell(cells, "custom_id"), cell(cells, "prompt"), cell(cells, "content")
@@ -293,114 +301,38 @@ func (w *written) spending(path string, r row, e entry, results bool) {
 	if !results && r.Paid != nil && *r.Paid != (unknown > 0) {
 		w.f.add("%s: line %d is possibly paid: %t, and has %d such attempts", path, r.Line, *r.Paid, unknown)
 	}
-	if a := e.job.held(); results && a != nil && a.total.Valid && !w.j.reused[e.job.id] {
-		if r.Total == nil || *r.Total != a.total.Int64 {
-			w.f.add("%s: line %d has other tokens than its attempt, which used %d", path, r.Line, a.total.Int64)
-		}
-		if source := map[bool]string{false: "reported", true: "shared"}[e.shared]; r.Source != source {
-			w.f.add("%s: line %d has its usage %s, not %s", path, r.Line, r.Source, source)
-		}
+	if results {
+		w.usageOf(path, r, e)
 	}
 }
 
-// sums are the columns of the usage file that have to add up.
-type sums struct {
-	Jobs      int64 `json:"jobs"`
-	Done      int64 `json:"done"`
-	Failed    int64 `json:"failed"`
-	Pending   int64 `json:"pending"`
-	Attempts  int64 `json:"attempts"`
-	Prompt    int64 `json:"prompt_tokens"`
-	Answers   int64 `json:"completion_tokens"`
-	Total     int64 `json:"total_tokens"`
-	Estimated int64 `json:"estimated_tokens"`
-	Unknown   int64 `json:"usage_unknown"`
-	Wasted    int64 `json:"wasted_tokens"`
-	Gone      int64 `json:"gone_tokens"`
-	Paid      int64 `json:"possibly_paid"`
-}
-
-func (s sums) plus(o sums) sums {
-	return sums{s.Jobs + o.Jobs, s.Done + o.Done, s.Failed + o.Failed, s.Pending + o.Pending, s.Attempts + o.Attempts,
-		s.Prompt + o.Prompt, s.Answers + o.Answers, s.Total + o.Total,
-		s.Estimated + o.Estimated, s.Unknown + o.Unknown, s.Wasted + o.Wasted, s.Gone + o.Gone, s.Paid + o.Paid}
-}
-
-// usage: its lines add up to the last one, and that is what the attempts and the answers add up to, to the token.
-func (w *written) usage(path string, text []byte) {
-	var lines, total sums
-	for line := range bytes.Lines(text) {
-		var r struct {
-			sums
-			IsTotal bool `json:"total"`
-		}
-		if err := json.Unmarshal(line, &r); err != nil {
-			w.f.add("%s: %v", path, err)
-			return
-		}
-		if r.IsTotal {
-			total = r.sums
-		} else {
-			lines = lines.plus(r.sums)
-		}
+// usageOf: the row has the tokens of its answer, says where they are known from, and what they cost.
+func (w *written) usageOf(path string, r row, e entry) {
+	a := e.job.held()
+	if a != nil && a.total.Valid && w.j.reused[e.job.id] == nil && (r.Total == nil || *r.Total != a.total.Int64) {
+		w.f.add("%s: line %d has other tokens than its attempt, which used %d", path, r.Line, a.total.Int64)
 	}
-	if lines != total {
-		w.f.add("%s: the lines add up to %+v, the last says %+v", path, lines, total)
+	source, cost := w.source(e, a)
+	if r.Source != source {
+		w.f.add("%s: line %d has its usage %s, not %s", path, r.Line, r.Source, source)
 	}
-	want := w.sums()
-	if !w.c.Current && (want.Done != total.Done || want.Failed != total.Failed || want.Pending != total.Pending || want.Attempts != total.Attempts) {
-		return // older than the job file
-	}
-	if want != total {
-		w.f.add("%s says %s", path, difference(total, want))
+	if r.Cost != cost.told() {
+		w.f.add("%s: line %d cost %s, not %s", path, r.Line, r.Cost, cost.told())
 	}
 }
 
-func difference(got, want sums) string { return fmt.Sprintf("%+v, the job file %+v", got, want) }
-
-// sums adds up the job file.
-func (w *written) sums() (s sums) {
-	for _, b := range w.j.jobs {
-		if b.position.Valid {
-			s.Jobs++
-			switch b.state {
-			case "done":
-				s.Done++
-			case "failed":
-				s.Failed++
-			default:
-				s.Pending++
-			}
-		}
-		s = s.plus(w.spent(b))
+// source: whose tokens the row of an answer has, and what they cost there.
+func (w *written) source(e entry, a *attempt) (string, amount) {
+	answer := w.j.answers[e.job.id]
+	switch {
+	case e.shared:
+		return "shared", amount{}
+	case w.j.reused[e.job.id] != nil:
+		return "reused", amount{}
+	case a != nil && a.total.Valid:
+		return "reported", w.j.price(e.job, a).cost(a.used())
+	case a != nil && answer != nil && answer.estimated.Valid:
+		return "estimated", w.j.price(e.job, a).cost(answer.counted())
 	}
-	return s
+	return "unknown", unknownAmount
 }
-
-// spent is what the attempts of a job used.
-func (w *written) spent(b *job) (s sums) {
-	for _, a := range b.tries {
-		s.Attempts++
-		if a.possiblyPaid() {
-			s.Paid++
-		}
-		answer := b.state == "done" && a.id == b.attempt.Int64
-		switch {
-		case answer && !b.position.Valid:
-			s.Gone += a.total.Int64
-		case answer:
-			s.Prompt += a.prompt.Int64
-			s.Answers += a.completion.Int64
-			s.Total += a.total.Int64
-			if known := w.j.answers[b.id]; !a.total.Valid && known != nil {
-				s.Unknown++
-				s.Estimated += number(known.estimated)
-			}
-		default:
-			s.Wasted += a.total.Int64
-		}
-	}
-	return s
-}
-
-func number(n sql.NullInt64) int64 { return n.Int64 }

@@ -63,7 +63,7 @@ func (f *findings) state(j *jobFile, b *job, c Case) {
 			f.add("%s: job %d is running without an open attempt", j.name, b.id)
 		}
 	case "done":
-		if !j.reused[b.id] && (last == nil || last.class.String != "done") {
+		if j.reused[b.id] == nil && (last == nil || last.class.String != "done") {
 			f.add("%s: job %d is done, and its attempt is not", j.name, b.id)
 		}
 		if w == nil || len(w.response) == 0 && !j.purged() {

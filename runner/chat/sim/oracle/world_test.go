@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"batch/output"
+	"batch/output/report"
 	"batch/runner/chat"
 	"batch/runner/chat/sim"
 	"batch/runner/chat/sim/oracle"
@@ -80,6 +81,10 @@ func (w *world) run(dies bool) {
 	_, err = st.Import(ctx, store.ImportOptions{Settings: map[string]string{"fill.model": `"m"`}}, func(imp *store.Importer) error { return w.load(imp, text) })
 	w.must(err)
 	w.must(st.BeginRun(ctx, store.Run{Started: time.Now(), Endpoint: endpoint, Version: "test"}))
+	w.must(st.SetPrices(ctx, []store.Price{
+		{Endpoint: endpoint, Model: "m", Input: 300, Output: 1100, Cached: 70, CacheWrite: 400, Reasoning: 900, Largest: 50, Source: "test"},
+		{Endpoint: endpoint, Model: "m", Above: 1000, Input: 600, Output: 2200, Cached: 140, CacheWrite: 800, Reasoning: 1800, Source: "test"},
+	}))
 	w.drain(st, dies)
 	if !dies {
 		w.must(st.EndRun(ctx, store.End{At: time.Now(), Reason: "done"}))
@@ -155,11 +160,12 @@ func (w *world) call(c store.Claim) store.Outcome {
 		}
 		w.must(json.Unmarshal(rec.Body.Bytes(), &said))
 		o.Arrow, o.Class, o.Response = store.Complete, "done", rec.Body.Bytes()
-		o.Usage = store.Usage{Known: true, Prompt: said.Usage.Prompt, Completion: said.Usage.Completion, Total: said.Usage.Total}
+		o.Usage = store.Usage{Known: true, Prompt: said.Usage.Prompt, Completion: said.Usage.Completion, Total: said.Usage.Total, Cached: 2, CacheWrite: 1, Reasoning: 3}
 	case 500:
 		o.Arrow, o.Class = store.Retry, "unknown"
 	default:
 		o.Arrow, o.Class = store.Fail, "job_failed"
+		o.Usage = store.Usage{Known: true, Prompt: 5, Completion: 2, Total: 7}
 	}
 	return o
 }
@@ -184,4 +190,36 @@ func (w *world) check() []string {
 
 func (w *world) theCase() oracle.Case {
 	return oracle.Case{Folder: w.dir, Ledgers: map[string][]sim.Call{endpoint: w.server.Ledger()}, Key: key, Died: true, Current: true}
+}
+
+// ask answers as batch does.
+func (w *world) ask(args ...string) ([]byte, error) {
+	w.t.Helper()
+	doc := w.report()
+	if args[0] == "report" {
+		return json.Marshal(doc)
+	}
+	text, err := os.ReadFile(w.path("in.usage.jsonl"))
+	w.must(err)
+	status := map[string]any{}
+	w.must(json.Unmarshal(text[bytes.LastIndexByte(bytes.TrimSpace(text), '\n')+1:], &status))
+	status["skipped"], status["cost"], status["possibly_spent"] = doc.Skipped, doc.Total.Spend.Billed.Cost, doc.Total.Spend.Lost.Cost
+	delete(status, "wasted_cost")
+	delete(status, "gone_cost")
+	return json.Marshal(status)
+}
+
+func (w *world) report() *report.Document {
+	w.t.Helper()
+	st, err := store.OpenRead(w.t.Context(), w.path("in.batch.db"))
+	w.must(err)
+	defer st.Close()
+	v, err := st.View(w.t.Context())
+	w.must(err)
+	defer v.Close()
+	prices, err := v.Prices(w.t.Context())
+	w.must(err)
+	doc, err := report.Gather(w.t.Context(), v, report.Options{Prices: prices})
+	w.must(err)
+	return doc
 }
