@@ -68,19 +68,14 @@ func (c *command) purgeVerb(ctx *cli.Context) (err error) {
 		c.term.say("end", event{"purged": purged.At}, "%s: nothing is left to forget", purged)
 		return nil
 	}
-	counts, err := countsOf(ctx.Context, st)
-	if err != nil {
-		return err
-	}
 	if !ctx.Bool("yes") {
-		return usage(fmt.Errorf("this would forget %s and %s of %s for good, %s still to send; nothing was changed",
-			plural(counts.Jobs, "prompt"), plural(counts.Done, "answer"), printable(name), count(counts.Pending+counts.Running)),
-			"if that is meant: batch purge --yes %s", shellQuote(name))
+		return c.warnOfPurge(ctx.Context, st, name)
 	}
 	if err := c.putRight(ctx.Context, st, ""); err != nil {
 		return err
 	}
-	if counts, err = countsOf(ctx.Context, st); err != nil { // with what was taken up
+	counts, err := countsOf(ctx.Context, st)
+	if err != nil {
 		return err
 	}
 	left, err := filesWithText(ctx.Context, st)
@@ -99,6 +94,20 @@ func (c *command) purgeVerb(ctx *cli.Context) (err error) {
 		c.term.warn("left", nil, "not touched, and with text in them: %s", strings.Join(left, ", "))
 	}
 	return nil
+}
+
+// warnOfPurge says what would be forgotten. Answers that wait to be taken up would be among them.
+func (c *command) warnOfPurge(ctx context.Context, st *store.Store, name string) error {
+	if _, err := c.foresee(ctx, st); err != nil {
+		return err
+	}
+	counts, err := countsOf(ctx, st)
+	if err != nil {
+		return err
+	}
+	return usage(fmt.Errorf("this would forget %s and %s of %s for good, %s still to send; nothing was changed",
+		plural(counts.Jobs, "prompt"), plural(counts.Done, "answer"), printable(name), count(counts.Pending+counts.Running)),
+		"if that is meant: batch purge --yes %s", shellQuote(name))
 }
 
 func countsOf(ctx context.Context, st *store.Store) (store.Counts, error) {

@@ -97,7 +97,12 @@ func (c *command) retryVerb(ctx *cli.Context) (err error) {
 	if err := st.Purged(ctx.Context); err != nil {
 		return err
 	}
-	if err := c.putRight(ctx.Context, st, "; they go out again with the next run"); err != nil {
+	if cfg.dryRun {
+		err = c.leaveOut(ctx.Context, st)
+	} else {
+		err = c.putRight(ctx.Context, st, "; they go out again with the next run")
+	}
+	if err != nil {
 		return err
 	}
 	if cfg.restore {
@@ -192,7 +197,8 @@ func (cfg retryConfig) change(ctx context.Context, st *store.Store, done *retrie
 	return err
 }
 
-// chosen yields the rows for which --where is true, or those of the states. A shared line is none of them: its answer is another line's.
+// chosen yields the rows for which --where is true, or those of the states. A shared line is none of them: its answer is another line's. Nor
+// is one that was out when a run died and that a dry run left as it was.
 func (cfg retryConfig) chosen(ctx context.Context, v *store.View, states ...store.State) iter.Seq2[*store.Row, error] {
 	return func(yield func(*store.Row, error) bool) {
 		holds := func(row *store.Row) (bool, error) { return slices.Contains(states, row.State), nil }
@@ -206,7 +212,7 @@ func (cfg retryConfig) chosen(ctx context.Context, v *store.View, states ...stor
 		}
 		for row, err := range v.Rows(ctx) {
 			is := false
-			if err == nil && !row.Skipped && !row.Shared {
+			if err == nil && !row.Skipped && !row.Shared && row.State != store.Running {
 				is, err = holds(row)
 			}
 			if (is || err != nil) && !yield(row, err) || err != nil {
