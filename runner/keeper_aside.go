@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"batch/store"
 )
 
 // aside is what of the unsaved outcomes has been set aside: whatever ends the process now, they are kept.
@@ -44,16 +46,31 @@ func (k *keeper) leaves(ctx context.Context) bool {
 	return len(k.out) == 0 && (ctx.Err() != nil || k.gaveUp && (kept || k.told.Load()))
 }
 
+// setAsideRest keeps what is not set aside yet: all at once, or else each that there is room for, whatever came before it.
 func (k *keeper) setAsideRest() {
 	a := &k.aside
-	var path string
-	if path, a.err = k.store.SetAside(k.unsaved[a.n:]); a.err != nil {
-		return // they are still held, and tried again
+	if a.set(k.store, k.unsaved[a.n:]) || len(k.unsaved[a.n:]) == 1 {
+		return
 	}
-	a.n = len(k.unsaved)
+	for i := a.n; i < len(k.unsaved); i++ {
+		// Their order is nobody's concern: a failure that is to be taken back is set aside before the outcome that does so is made.
+		k.unsaved[a.n], k.unsaved[i] = k.unsaved[i], k.unsaved[a.n]
+		a.set(k.store, k.unsaved[a.n:a.n+1])
+	}
+}
+
+// set keeps the outcomes that are next. Those that it cannot are still held, and tried again.
+func (a *aside) set(st Store, next []store.Outcome) bool {
+	path, err := st.SetAside(next)
+	if err != nil {
+		a.err = err
+		return false
+	}
+	a.n += len(next)
 	if !slices.Contains(a.paths, path) {
 		a.paths = append(a.paths, path)
 	}
+	return true
 }
 
 // lost is the error of a run that ends while the job file takes nothing, nil of any other: it says what became of what is unsaved.

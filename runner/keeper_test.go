@@ -126,6 +126,24 @@ func (s *brokenStore) Turn(ctx context.Context, outs []store.Outcome, pause *sto
 	return s.Store.Turn(ctx, outs, pause, want)
 }
 
+// smallStore has as much room for answers that are set aside.
+type smallStore struct {
+	brokenStore
+	room int
+}
+
+func (s *smallStore) SetAside(outs []store.Outcome) (string, error) {
+	size := 0
+	for i := range outs {
+		size += len(outs[i].Response)
+	}
+	if size > s.room {
+		return "", fmt.Errorf("no disk has room")
+	}
+	s.room -= size
+	return s.Store.SetAside(outs)
+}
+
 // stoppedStore is told to stop in the turn that fails.
 type stoppedStore struct {
 	brokenStore
@@ -279,6 +297,57 @@ func TestS2_KeptNowhere(t *testing.T) {
 					t.Error(err)
 				}
 				w.died = true
+			})
+		})
+	}
+}
+
+// Where there is no room for all that the job file does not take, there is for some of it: of a large answer and the small ones that come
+// after it, the small ones are kept.
+func TestS2_KeptInPart(t *testing.T) {
+	sized := func(_ int, prompt string) chat.Result {
+		if prompt == "p1" {
+			return done(strings.Repeat("large ", 100))
+		}
+		return done("small")
+	}
+	for _, mended := range []bool{false, true} {
+		t.Run(fmt.Sprintf("mended=%v", mended), func(t *testing.T) {
+			in(t, 20, sized, func(w *world) {
+				w.died = !mended
+				s := &smallStore{brokenStore: brokenStore{Store: w.store, failAt: 3, fails: 1e9}, room: 100}
+				w.begin()
+				r := New(s, w.api, Options{Concurrency: 4, Grace: time.Minute})
+				ended := make(chan error, 1)
+				go func() {
+					_, err := r.Run(w.t.Context())
+					ended <- err
+				}()
+				<-time.After(time.Hour)
+				if p := r.Progress(); p.Unkept != 1 || p.Unsaved < 4 {
+					t.Errorf("%+v", p)
+				}
+				if s.mended.Store(mended); !mended {
+					r.Stop(time.Minute)
+				}
+				err := <-ended
+				if (err == nil) != mended || !mended && !strings.Contains(err.Error(), "; 1 outcomes could be kept nowhere: no disk has room") {
+					t.Error(err)
+				}
+				lost := int64(1)
+				if mended {
+					lost = 0
+				}
+				w.store.Close()
+				if w.store, err = store.Open(w.t.Context(), w.store.Path(), false); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := w.store.Recover(w.t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if c := w.counts(); c.Done != int64(len(w.api.calls))-lost || w.store.TakenUp() == 0 && !mended {
+					t.Errorf("%d calls were answered: %+v, of which %d taken up", len(w.api.calls), c, w.store.TakenUp())
+				}
 			})
 		})
 	}

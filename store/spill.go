@@ -29,6 +29,7 @@ type place struct {
 	path string
 	file diskFile // nil until it is needed
 	end  int64    // of the lines
+	room int64    // of the file, that was made for them
 }
 
 // headForm is what the first line begins with.
@@ -115,7 +116,7 @@ func (a *spill) create(p *place) error {
 	if err != nil {
 		return err
 	}
-	p.file, p.end = f, int64(len(a.head))
+	p.file, p.end, p.room = f, int64(len(a.head)), 0
 	_, err = f.WriteAt([]byte(a.head), 0)
 	if err == nil {
 		err = f.Sync()
@@ -132,8 +133,8 @@ func (a *spill) create(p *place) error {
 // fill gives the file its room. What is written over zeros later needs no more of it.
 func (p *place) fill(size int64) error {
 	zeros := make([]byte, 64<<10)
-	for at := p.end; at < size; at += int64(len(zeros)) {
-		if _, err := p.file.WriteAt(zeros, at); err != nil {
+	for p.room = p.end; p.room < size; p.room += int64(len(zeros)) {
+		if _, err := p.file.WriteAt(zeros, p.room); err != nil {
 			return err
 		}
 	}
@@ -148,6 +149,7 @@ func (a *spill) append(p *place, lines []byte) error {
 		}
 	}
 	if _, err := p.file.WriteAt(append(lines[:len(lines):len(lines)], 0), p.end); err != nil {
+		p.cut()
 		return err
 	}
 	if err := p.file.Sync(); err != nil {
@@ -155,6 +157,14 @@ func (a *spill) append(p *place, lines []byte) error {
 	}
 	p.end += int64(len(lines))
 	return nil
+}
+
+// cut takes away what a write that failed left behind the lines: others need that room, and nobody is to read it. Room that was made stays.
+func (p *place) cut() {
+	p.file.Truncate(max(p.end, p.room))
+	if p.end < p.room {
+		p.file.WriteAt([]byte{0}, p.end)
+	}
 }
 
 func (a *spill) empty(p *place) bool { return p.end <= int64(len(a.head)) }

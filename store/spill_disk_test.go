@@ -22,6 +22,7 @@ type memDisk struct {
 	n      int // 0 is never
 	ever   bool
 	half   bool // of a failing write is done
+	room   int  // for all files together, 0 for no end of it; a write that finds less does what it can
 	calls  int
 	failed string // the first operation that did
 }
@@ -125,6 +126,9 @@ func (h *memHandle) WriteAt(p []byte, at int64) (int, error) {
 	if err != nil {
 		p = p[:len(p)/2]
 	}
+	if left := h.d.left() + max(len(h.text)-int(at), 0); h.d.room > 0 && err == nil && len(p) > left {
+		p, err = p[:left], &fs.PathError{Op: "write", Path: "disk", Err: syscall.ENOSPC}
+	}
 	if grow := int(at) + len(p) - len(h.text); grow > 0 {
 		h.text = append(h.text, make([]byte, grow)...)
 	}
@@ -133,6 +137,15 @@ func (h *memHandle) WriteAt(p []byte, at int64) (int, error) {
 		h.dirty[i] = true
 	}
 	return n, err
+}
+
+// left is how much room there is.
+func (d *memDisk) left() int {
+	left := d.room
+	for _, f := range d.names {
+		left -= len(f.text)
+	}
+	return left
 }
 
 func (h *memHandle) Sync() error {

@@ -177,3 +177,36 @@ func TestS2_SetAsideEveryFault(t *testing.T) {
 	}
 	t.Logf("%v failed, %d images", failed, images)
 }
+
+// What a full disk does not take leaves no room taken that was not, and nothing to read; what is small enough is kept all the same, whenever
+// the process dies after that, or the power fails.
+func TestS2_SetAsideSmallDisk(t *testing.T) {
+	t.Parallel()
+	const large = 500
+	for _, reserve := range []bool{false, true} {
+		st := newSetter(t, fmt.Sprintf("reserve=%v", reserve), rand.New(rand.NewPCG(3, 1)))
+		if reserve {
+			st.s.Reserve(4 << 10)
+		}
+		st.disk.failed = "it is full" // that something cannot be set aside is as it should be
+		st.disk.room = -st.disk.left() + 4<<10
+		st.setAside(1)
+		left := st.disk.left()
+		st.setAside(2, large, 3)
+		if got := st.disk.left(); got < left-len(st.s.spill.head) { // the second place has its first line
+			t.Errorf("%s: %d bytes were left, and %d are after something did not fit", st.name, left, got)
+		}
+		st.setAside(2)
+		st.setAside(large)
+		st.setAside(3)
+		st.look()
+		if got := slices.Sorted(maps.Keys(st.kept)); !slices.Equal(got, []int64{1, 2, 3}) {
+			t.Errorf("%s: %v are kept", st.name, got)
+		}
+		if n := bytes.Count(st.disk.names[st.s.spill.places[0].path].text, []byte(`"Response"`)); n != 3 {
+			t.Errorf("%s: there are %d outcomes", st.name, n)
+		}
+		st.s.spill.close()
+		st.look()
+	}
+}
