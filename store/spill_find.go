@@ -18,17 +18,12 @@ import (
 
 // source is a file in which a run before may have set outcomes aside.
 type source struct {
-	path string
-	kind sourceKind
+	path   string
+	shared bool // in a folder into which others may put files
+	former bool // where it was for the last run
 }
 
-type sourceKind int
-
-const (
-	beside sourceKind = iota
-	shared            // in a folder into which others may put files
-	former            // where one of the others was for the last run
-)
+func (s source) beside() bool { return !s.shared && !s.former }
 
 // The settings that say where the last run would have set outcomes aside.
 const (
@@ -49,7 +44,7 @@ func (a *spill) sources(ctx context.Context, q querier) ([]source, error) {
 	for i, p := range a.places {
 		known[p.path] = true
 		if p.file == nil { // else it is this run's own
-			all = append(all, source{p.path, sourceKind(i)})
+			all = append(all, source{path: p.path, shared: i > 0})
 		}
 	}
 	var job, temp string
@@ -63,9 +58,9 @@ func (a *spill) sources(ctx context.Context, q querier) ([]source, error) {
 	if _, err := os.Lstat(job); job != a.job && (!errors.Is(err, fs.ErrNotExist) || Held(job)) {
 		return all, nil
 	}
-	for _, path := range spillPaths(job, temp) {
+	for i, path := range spillPaths(job, temp) {
 		if !known[path] {
-			all = append(all, source{path, former})
+			all = append(all, source{path, i > 0, true})
 		}
 	}
 	return all, nil
@@ -81,18 +76,19 @@ type waiting struct {
 func (w *waiting) close() { w.file.Close() }
 
 // find opens a file, nil when there is none of this job file. Others may put files into the shared folder: there, only what is our own
-// counts. Beside the job file, what is none of ours is a SpillError.
+// counts. Beside the job file, what is none of ours is a SpillError. Beside its old name the first line tells alone: some disks give every
+// file the same owner and mode.
 func (a *spill) find(src source) (*waiting, error) {
 	path := src.path
 	f, err := a.disk.open(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), src.kind != beside && isForeign(err):
+	case errors.Is(err, fs.ErrNotExist), src.shared && errors.Is(err, fs.ErrPermission), !src.beside() && isForeign(err):
 		return nil, nil
 	case err != nil:
 		return nil, &Failure{"take up", err}
 	}
 	w := &waiting{path, f, bufio.NewReader(f)}
-	ours, err := a.isOurs(w, src.kind)
+	ours, err := a.isOurs(w, src)
 	if !ours || err != nil {
 		w.close()
 		return nil, err
@@ -103,17 +99,17 @@ func (a *spill) find(src source) (*waiting, error) {
 // isForeign says of an error that it is no file of ours that cannot be opened. Any other may pass, and what was not taken up by then would
 // be asked for again.
 func isForeign(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.ENOTDIR)
+	return errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // isOurs reads the first line, and no more of it than ours is long.
-func (a *spill) isOurs(w *waiting, kind sourceKind) (bool, error) {
+func (a *spill) isOurs(w *waiting, src source) (bool, error) {
 	info, err := w.file.Stat()
 	if err != nil {
 		return false, &Failure{"take up " + w.path, err}
 	}
 	owner, known := info.Sys().(*syscall.Stat_t)
-	if kind != beside && (!known || int(owner.Uid) != os.Geteuid() || info.Mode().Perm()&0o077 != 0) {
+	if src.shared && (!known || int(owner.Uid) != os.Geteuid()) || !src.beside() && !info.Mode().IsRegular() {
 		return false, nil
 	}
 	if !info.Mode().IsRegular() {
@@ -123,20 +119,25 @@ func (a *spill) isOurs(w *waiting, kind sourceKind) (bool, error) {
 	if err != nil && err != io.EOF {
 		return false, &Failure{"take up " + w.path, err}
 	}
+	open := src.shared && info.Mode().Perm()&0o077 != 0
 	switch {
+	case open && string(head) == a.head:
+		return false, &SpillError{w.path, "holds answers, and others may have changed it: its mode is not 0600"}
+	case open:
+		return false, nil
 	case string(head) == a.head:
 		w.r.Discard(len(head))
 		return true, nil
 	case strings.HasPrefix(string(head), headForm):
 		w.r.Discard(len(head))
 		none, err := w.atEnd()
-		if !none && err == nil && kind != former {
+		if !none && err == nil && !src.former {
 			err = &SpillError{w.path, "holds answers of another job file"}
 		}
-		return none && kind == beside, err // room that was kept, and never used
+		return none && src.beside(), err // room that was kept, and never used
 	}
 	cutOff, err := a.isCutOff(w, head)
-	if !cutOff && err == nil && kind == beside {
+	if !cutOff && err == nil && src.beside() {
 		err = &SpillError{w.path, "stands in the way: it is none of batch"}
 	}
 	return cutOff, err

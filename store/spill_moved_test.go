@@ -2,6 +2,7 @@ package store
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -98,5 +99,62 @@ func TestS2_SetAsideMovedFromForeign(t *testing.T) {
 		if got, err := os.ReadFile(old + spillSuffix); string(got) != text {
 			t.Errorf("%q became %q: %v", text, got, err)
 		}
+	}
+}
+
+// A disk that knows no modes, as a USB stick, shows every file as open to others. What was set aside there, and is found where the job
+// file was, counts; what cannot be read there may be ours, and is told. In a folder of all, ours is told too.
+func TestS2_SetAsideOpenToOthers(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		elsewhere, move bool
+		mode            os.FileMode
+		told            bool
+	}{
+		{"renamed, beside", false, true, 0o644, false},
+		{"renamed, beside, unreadable", false, true, 0, true},
+		{"renamed, elsewhere", true, true, 0o644, true},
+		{"elsewhere", true, false, 0o644, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.mode == 0 && os.Geteuid() == 0 {
+				t.Skip("root reads every file")
+			}
+			t.Setenv("TMPDIR", t.TempDir())
+			s := open(t)
+			mustImport(t, s, "a")
+			mustBegin(t, s)
+			if c.elsewhere {
+				os.Mkdir(s.Path()+spillSuffix, 0o700)
+			}
+			claim := mustTurn(t, s, 1).Claims[0]
+			path, err := s.SetAside([]Outcome{answer(claim, string(claim.Body))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+			if err := os.Chmod(path, c.mode); err != nil {
+				t.Fatal(err)
+			}
+			os.Remove(s.Path() + spillSuffix + "/")
+			name := s.Path()
+			if c.move {
+				name = t.TempDir() + "/moved.batch.db"
+				if err := os.Rename(s.Path(), name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if s, err = Open(ctx, name, false); err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			_, err = s.Recover(ctx)
+			if (err != nil) != c.told || err != nil && !strings.Contains(err.Error(), path) {
+				t.Error(err)
+			}
+			if _, err := os.Stat(path); (err == nil) != c.told || (s.TakenUp() == 0) != c.told {
+				t.Errorf("%d were taken up; %v", s.TakenUp(), err)
+			}
+		})
 	}
 }

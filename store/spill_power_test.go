@@ -89,7 +89,7 @@ func (st *setter) check(left *memDisk, how string) {
 	a := st.spill(left)
 	found := map[int64]bool{}
 	for i, p := range a.places {
-		w, err := a.find(source{p.path, sourceKind(i)})
+		w, err := a.find(source{path: p.path, shared: i > 0})
 		if err != nil {
 			st.t.Fatalf("%s: %v", how, err)
 		}
