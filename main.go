@@ -213,7 +213,7 @@ func classify(err error) *problem {
 	case errors.As(err, &spill):
 		return &problem{code: exitStorage, err: spill, hint: "move it away, or delete it if that job file is gone"}
 	case errors.Is(err, store.ErrDamaged):
-		return &problem{code: exitStorage, err: err, hint: "keep a copy of it; sqlite3 FILE .recover may save its rows"}
+		return &problem{code: exitStorage, err: err, hint: "keep a copy of it; was it renamed or copied without the -wal beside it, bring that along; else sqlite3 FILE .recover may save its rows"}
 	case errors.Is(err, store.ErrInUse):
 		return &problem{code: exitBusy, err: err, hint: "close the program that works on it, and run the same command again"}
 	case errors.As(err, &path) && isTemporary(path.Path):
