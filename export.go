@@ -112,7 +112,7 @@ func writeOutputs(ctx context.Context, st *store.Store, files output.Files, opt 
 		return output.Report{}, err
 	}
 	defer v.Close()
-	rep, err := output.Write(ctx, v, ledgerOf(st), files, opt)
+	rep, err := output.Write(ctx, v, st, files, opt)
 	if lost := rep.Cost.Lost; err == nil && (lost.Money > 0 || !lost.Known()) { // the files do not tell it: what they do not need, Write does not read
 		rep.Cost, err = readCost(ctx, v)
 	}
@@ -145,14 +145,6 @@ func openNoting(ctx context.Context, name string) (*store.Store, error) {
 		return store.OpenRead(ctx, name)
 	}
 	return st, err
-}
-
-// ledgerOf is the record of the files that were written from a job file; nil when it cannot be kept.
-func ledgerOf(st *store.Store) output.Ledger {
-	if st.Writable() {
-		return st
-	}
-	return nil
 }
 
 // rowsMark is another whenever the rows of the outputs are: after an import, a retry, a run.

@@ -42,6 +42,20 @@ func withRights(t *testing.T) *patient {
 	return p
 }
 
+// exported is a results file of the job file, in a folder of its own that everybody may write to.
+func (p *patient) exported(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "exported.jsonl")
+	if code, said := p.batch(nil, "export", filepath.Base(p.jobFile()), "-o", path); code != exitOK {
+		t.Fatalf("exit %d\n%s", code, said)
+	}
+	return path
+}
+
 func change(t *testing.T, path string, mode os.FileMode) {
 	t.Helper()
 	before, err := os.Stat(path)
@@ -54,16 +68,13 @@ func change(t *testing.T, path string, mode os.FileMode) {
 	t.Cleanup(func() { os.Chmod(path, before.Mode().Perm()) })
 }
 
-// In a folder, or on a file system, that cannot be written to, all verbs that only look work all the same; run says what is in its way.
+// In a folder, or on a file system, that cannot be written to, all verbs that only look work all the same, and put no
+// report in the place of results; run says what is in its way.
 func TestS8_ReadOnly(t *testing.T) {
 	t.Parallel()
-	look := func(t *testing.T, p *patient, missing string) {
+	look := func(t *testing.T, p *patient, exported, missing string) {
 		t.Helper()
-		elsewhere := t.TempDir()
-		if err := os.Chmod(elsewhere, 0o777); err != nil {
-			t.Fatal(err)
-		}
-		name := filepath.Base(p.jobFile())
+		elsewhere, name := filepath.Dir(exported), filepath.Base(p.jobFile())
 		other := filepath.Join(elsewhere, "b.batch.db")
 		if err := exec.Command("cp", p.jobFile(), other).Run(); err != nil {
 			t.Fatal(err)
@@ -75,10 +86,21 @@ func TestS8_ReadOnly(t *testing.T) {
 				t.Errorf("batch %q: exit %d\n%s", args, code, said)
 			}
 		}
-		rows, err := os.ReadFile(filepath.Join(elsewhere, "x.jsonl"))
+		for _, verb := range [][]string{{"report", name}, {"compare", name, other}} {
+			code, said := p.as(nobody, append(verb, "--format", "json", "-o", exported, "--force")...)
+			if code != exitUsage || !strings.Contains(said, exported+": holds the results of this job file") {
+				t.Errorf("batch %q: exit %d\n%s", verb, code, said)
+			}
+		}
+		if code, said := p.as(nobody, "export", name, "-o", exported); code != exitUsage || !strings.Contains(said, "cannot be noted in this job file") {
+			t.Errorf("exit %d\n%s", code, said)
+		}
 		want, wantErr := os.ReadFile(p.path("in.simulated.results.jsonl"))
-		if err != nil || wantErr != nil || string(rows) != string(want) {
-			t.Errorf("the rows are not those of before: %v %v\n%s", err, wantErr, rows)
+		for _, path := range []string{filepath.Join(elsewhere, "x.jsonl"), exported} {
+			rows, err := os.ReadFile(path)
+			if err != nil || wantErr != nil || string(rows) != string(want) {
+				t.Errorf("%s: the rows are not those of before: %v %v\n%s", path, err, wantErr, rows)
+			}
 		}
 		code, said := p.as(nobody, "run", "in.jsonl", "--db", name, "--base-url", p.http.URL+"/v1")
 		if code != exitStorage || !strings.Contains(said, missing) {
@@ -91,13 +113,15 @@ func TestS8_ReadOnly(t *testing.T) {
 		for _, name := range []string{"in.jsonl", filepath.Base(p.jobFile())} {
 			change(t, p.path(name), 0o644)
 		}
+		exported := p.exported(t)
 		change(t, p.dir, 0o555)
-		look(t, p, "lock job file: open in.simulated.batch.db.lock: permission denied")
+		look(t, p, exported, "lock job file: open in.simulated.batch.db.lock: permission denied")
 	})
 	t.Run("mount", func(t *testing.T) {
 		t.Parallel()
 		dir := small(t, 8<<10)
 		p := withRights(t)
+		exported := p.exported(t)
 		if err := exec.Command("cp", "-r", p.dir+"/.", dir).Run(); err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +133,7 @@ func TestS8_ReadOnly(t *testing.T) {
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 			t.Fatal(err)
 		}
-		look(t, p, "read-only file system")
+		look(t, p, exported, "read-only file system")
 	})
 }
 

@@ -144,7 +144,7 @@ func (c *command) toStdout(write func(io.Writer) error) error {
 
 // writeReport writes a file for people, which the job file takes note of.
 func writeReport(ctx context.Context, st *store.Store, path string, opt output.Options, write func(io.Writer) error) error {
-	err := output.WriteFile(ctx, ledgerOf(st), path, output.KindReport, opt, write)
+	err := output.WriteFile(ctx, st, path, output.KindReport, opt, write)
 	var refused *output.RefusedError
 	var failure *store.Failure
 	switch {

@@ -30,11 +30,11 @@ func (e *RefusedError) Error() string {
 type Ledger interface {
 	Outputs(ctx context.Context) ([]store.Output, error)
 	RecordOutputs(ctx context.Context, outs ...store.Output) error
+	Writable() bool // false: the record can be read, and nothing is added
 }
 
 // Check tells whether files could be written now, so that nobody pays for answers that then have no place to go. The
-// first obstacle comes back as a *RefusedError. A nil ledger (the job file does not exist yet, or may not be written)
-// knows no files of its own. Nothing is changed, apart from a probe file in each folder that is removed again. Temporary
+// first obstacle comes back as a *RefusedError. A nil ledger knows no files of its own. Nothing is changed, apart from a probe file in each folder that is removed again. Temporary
 // files of dead processes are cleared away here, since a run that finds its files up to date writes none.
 func Check(ctx context.Context, ledger Ledger, files Files, opt Options) error {
 	if err := opt.validate(files); err != nil {
@@ -82,7 +82,7 @@ func Check(ctx context.Context, ledger Ledger, files Files, opt Options) error {
 		if err := checkKind(t.path, t.kind, there[i], outs, opt.Force); err != nil {
 			return err
 		}
-		if err := checkOwner(t.path, there[i], outs, opt.Force); err != nil {
+		if err := checkOwner(t.path, there[i], ledger, outs, opt.Force); err != nil {
 			return err
 		}
 	}
@@ -168,9 +168,11 @@ func standing(path string) (os.FileInfo, error) {
 	return nil, &RefusedError{path, "cannot be looked at: " + cause(err).Error(), "choose another name with -o"}
 }
 
-// checkOwner refuses to replace what stands at path when this job file did not write it.
-func checkOwner(path string, there os.FileInfo, outs []store.Output, force bool) error {
-	if there == nil || force || owned(outs, there) {
+// checkOwner refuses to replace what stands at path when this job file did not write it, or could not tell its replacement from the file
+// of another.
+func checkOwner(path string, there os.FileInfo, ledger Ledger, outs []store.Output, force bool) error {
+	noted := ledger == nil || ledger.Writable()
+	if there == nil || force || noted && owned(outs, there) {
 		return nil
 	}
 	problem := "already exists and was not written from this job file"
@@ -178,6 +180,9 @@ func checkOwner(path string, there os.FileInfo, outs []store.Output, force bool)
 		if o.Path == resolve(path) {
 			problem = "was changed or replaced after it was written"
 		}
+	}
+	if !noted { // what was written from it since is not among outs
+		problem = "already exists, and what replaces it cannot be noted in this job file, which may not be written to"
 	}
 	return &RefusedError{path, problem, "move it away, choose another name with -o, or replace it with --force"}
 }

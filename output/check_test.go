@@ -294,3 +294,44 @@ func TestForceOwnsNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// A job file that takes no notes still knows what was written from it before: none of that is replaced unasked, as the replacement would
+// be nobody's, and by a report never.
+func TestReadOnlyLedger(t *testing.T) {
+	dir, files, opt := setup(t)
+	led, doc := &ledger{}, filepath.Join(dir, "report.html")
+	report := func(path string, opt Options) error {
+		return WriteFile(t.Context(), led, path, KindReport, opt, func(w io.Writer) error { _, err := io.WriteString(w, "report"); return err })
+	}
+	export := func(path string, opt Options) error {
+		other := files
+		other.Results = path
+		_, err := Write(t.Context(), story(), led, other, opt)
+		return err
+	}
+	if err := errors.Join(export(files.Results, opt), report(doc, opt)); err != nil {
+		t.Fatal(err)
+	}
+	led.readOnly = true
+	forced := opt
+	forced.Force = true
+	const unnoted = "already exists, and what replaces it cannot be noted in this job file, which may not be written to"
+	for _, c := range []struct {
+		name, problem string // "" is fine
+		err           error
+	}{
+		{"results in the place of a report", "is a report of this job file", export(doc, opt)},
+		{"results in the place of results", unnoted, export(files.Results, opt)},
+		{"a report in the place of results", "holds the results of this job file", report(files.Results, opt)},
+		{"a report in the place of results, forced", "holds the results of this job file", report(files.Results, forced)},
+		{"a report in the place of errors, forced", "holds the errors of this job file", report(files.Errors, forced)},
+		{"a report in the place of a report", unnoted, report(doc, opt)},
+		{"a report in the place of a report, forced", "", report(doc, forced)},
+		{"results in the place of results, forced", "", export(files.Results, forced)},
+	} {
+		var refused *RefusedError
+		if c.problem == "" && c.err != nil || c.problem != "" && (!errors.As(c.err, &refused) || refused.Problem != c.problem) {
+			t.Errorf("%s: %v, want %q", c.name, c.err, c.problem)
+		}
+	}
+}

@@ -91,7 +91,7 @@ func (w *writer) claim(ctx context.Context, ledger Ledger) (outs, records []stor
 		return nil, nil, err
 	}
 	for i, s := range w.sinks {
-		if err := checkOwner(s.path, there[i], outs, w.opt.Force); err != nil {
+		if err := checkOwner(s.path, there[i], ledger, outs, w.opt.Force); err != nil {
 			return nil, nil, err
 		}
 		if s.file != nil {
@@ -102,7 +102,7 @@ func (w *writer) claim(ctx context.Context, ledger Ledger) (outs, records []stor
 }
 
 func note(ctx context.Context, ledger Ledger, records ...store.Output) error {
-	if ledger == nil || len(records) == 0 {
+	if ledger == nil || !ledger.Writable() || len(records) == 0 {
 		return nil
 	}
 	if err := ledger.RecordOutputs(ctx, records...); err != nil {

@@ -15,7 +15,7 @@ import (
 const KindReport = "report"
 
 // WriteFile writes one file under the rules of all outputs: it comes into its place whole or not at all, and replaces only what was
-// written from this job file, unless opt.Force is set. A nil ledger records nothing. Results, errors and usage totals it never replaces. Of opt it reads JobFile, Inputs and Force.
+// written from this job file, unless opt.Force is set. Results, errors and usage totals it never replaces. Of opt it reads JobFile, Inputs and Force.
 func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Options, write func(io.Writer) error) error {
 	if err := checkPath(path, opt); err != nil {
 		return err
@@ -35,7 +35,7 @@ func WriteFile(ctx context.Context, ledger Ledger, path, kind string, opt Option
 	if err := checkKind(path, kind, there, outs, false); err != nil {
 		return err
 	}
-	if err := checkOwner(path, there, outs, opt.Force); err != nil {
+	if err := checkOwner(path, there, ledger, outs, opt.Force); err != nil {
 		return err
 	}
 	f, err := create(opt.on(), path)

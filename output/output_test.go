@@ -3,6 +3,7 @@ package output
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"iter"
@@ -21,11 +22,19 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // ledger is a job file's record of outputs, in memory.
-type ledger struct{ outs []store.Output }
+type ledger struct {
+	outs     []store.Output
+	readOnly bool
+}
+
+func (l *ledger) Writable() bool { return !l.readOnly }
 
 func (l *ledger) Outputs(context.Context) ([]store.Output, error) { return slices.Clone(l.outs), nil }
 
 func (l *ledger) RecordOutputs(_ context.Context, outs ...store.Output) error {
+	if l.readOnly {
+		return errors.New("attempt to write a readonly database")
+	}
 	for _, o := range outs {
 		l.outs = slices.DeleteFunc(l.outs, func(old store.Output) bool { return old.Path == o.Path })
 		l.outs = append(l.outs, o)

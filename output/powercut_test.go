@@ -233,7 +233,7 @@ func TestO3_PowerCut(t *testing.T) {
 				if n == len(d.events) && got != now {
 					t.Fatalf("%s: Write had returned, and yet not all is new", name)
 				}
-				if _, err := Write(t.Context(), src(), &ledger{slices.Clone(im.ledger)}, files, opt); err != nil {
+				if _, err := Write(t.Context(), src(), &ledger{outs: slices.Clone(im.ledger)}, files, opt); err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
 				if texts(t, files) != now || len(temporaries(dir)) > 0 {

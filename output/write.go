@@ -105,7 +105,7 @@ type Written struct {
 // with the rows. It checks files as Check does. Nothing is replaced before all of it is on the disk and the ledger
 // knows the new files; when anything fails until then, the old files stand as they were. Then one file after the other is
 // put in place: an error among those names which are new and which as before, and writing again mends it. No temporary
-// file is left in any case. A nil ledger records nothing, so the next Write will not know these files for its own.
+// file is left in any case. A ledger that is nil or not writable records nothing, so the next Write will not know these files for its own.
 //
 // When the reader of standard output went away, the other files are written all the same, and the error (EPIPE) comes
 // after, with the Report of what stands.
