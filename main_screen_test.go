@@ -69,7 +69,7 @@ func TestT2_Resize(t *testing.T) {
 	if !term.tty {
 		t.Fatal("the screen is not taken for one")
 	}
-	p := newProgress(term, runner.New(nil, nil, runner.Options{}), store.Counts{Pending: 5000}, &money{}, 0)
+	p := newProgress(term, runner.New(nil, nil, runner.Options{}), store.Counts{Pending: 5000}, &money{}, "", 0)
 	term.setHide(func() { p.bar.Clear() })
 	buf := make([]byte, 1<<16)
 	for i := range 400 {

@@ -102,6 +102,13 @@ func (t *terminal) write(name string, e event, text string) {
 	fmt.Fprintln(t.w, printable(text)) // nobody to tell when this fails
 }
 
+// hint tells people what to do about what was just said, with --quiet too. Programs find that in the event.
+func (t *terminal) hint(text string) {
+	if !t.json {
+		t.write("", nil, "batch: hint: "+text)
+	}
+}
+
 // setHide says how to take the progress bar away.
 func (t *terminal) setHide(hide func()) {
 	t.mu.Lock()
@@ -141,7 +148,7 @@ func (t *terminal) report(err error) int {
 		t.write("", nil, "batch: error: "+line)
 	}
 	if p.hint != "" {
-		t.write("", nil, "batch: hint: "+p.hint)
+		t.hint(p.hint)
 	}
 	return p.code
 }

@@ -215,7 +215,7 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 		return err
 	})
 	g.Go(func() error {
-		newProgress(d.term, r, d.counts, &d.money, opt.Limit).show(ended)
+		newProgress(d.term, r, d.counts, &d.money, d.cfg.db, opt.Limit).show(ended)
 		return nil
 	})
 	if err := g.Wait(); err != nil {
@@ -242,7 +242,8 @@ func (d *drain) stopGently(r *runner.Runner, sig os.Signal) {
 	if sig == syscall.SIGTERM {
 		grace = min(grace, termGrace)
 	}
-	p := r.Progress()
 	r.Stop(grace)
-	d.term.warn("stopping", event{"in_flight": p.InFlight, "grace_seconds": grace.Seconds(), "unkept": p.Unkept}, "%s", stopping(p, grace))
+	p := r.Progress() // another stop before may have left less of the grace time
+	d.term.warn("stopping", event{"in_flight": p.InFlight, "grace_seconds": untilThen(p.GraceEnds).Seconds(), "unsaved": p.Unsaved, "unkept": p.Unkept},
+		"%s", stopping(p))
 }

@@ -105,8 +105,8 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 		}
 		e["hint"] = hint
 		d.term.warn("stopped", e, "stopped: %s", reason)
-		if hint != "" && !d.term.json {
-			d.term.write("", nil, "batch: hint: "+hint)
+		if hint != "" {
+			d.term.hint(hint)
 		}
 	}
 	left := c.Pending + c.Running

@@ -33,10 +33,11 @@ type progress struct {
 	// barWidth is that of the bar alone: it makes room for words on a narrow terminal.
 	barWidth int
 	rates    rates
+	unkept   unkeptWarning
 }
 
-func newProgress(t *terminal, r *runner.Runner, before store.Counts, m *money, limit int) *progress {
-	p := &progress{term: t, runner: r, before: before, spent: m.cost.Spent(), priced: len(m.prices) > 0, total: before.Pending, started: time.Now()}
+func newProgress(t *terminal, r *runner.Runner, before store.Counts, m *money, db string, limit int) *progress {
+	p := &progress{term: t, runner: r, before: before, unkept: unkeptWarning{term: t, db: db}, spent: m.cost.Spent(), priced: len(m.prices) > 0, total: before.Pending, started: time.Now()}
 	if limit > 0 {
 		p.total = min(p.total, int64(limit))
 	}
@@ -69,6 +70,7 @@ func (p *progress) show(ended <-chan struct{}) {
 			}
 			return
 		case <-tick.C:
+			p.unkept.watch(p.runner.Progress())
 			p.draw()
 		}
 	}
@@ -114,7 +116,8 @@ func (p *progress) draw() {
 		return
 	}
 	e := event{"done": s.Done, "failed": s.Failed, "retried": s.Retried, "total": p.total, "in_flight": s.InFlight, "per_second": rate,
-		"prompt_tokens": s.PromptTokens, "completion_tokens": s.AnswerTokens, "waiting": s.Waiting.Why}
+		"prompt_tokens": s.PromptTokens, "completion_tokens": s.AnswerTokens, "waiting": s.Waiting.Why,
+		"unsaved": s.Unsaved, "unkept": s.Unkept}
 	if p.priced {
 		e["cost"] = spent.Exactly()
 		if end > 0 {
@@ -181,45 +184,6 @@ func (p *progress) cost(s runner.Progress) (spent output.Amount, end tokens.Mone
 	}
 	return spent, end
 }
-
-// waiting says what holds the run up, and until when.
-func waiting(s runner.Progress) string {
-	if s.Unkept > 0 {
-		return fmt.Sprintf("no disk takes %s, trying again; who ends the run loses what is left of them", plural(s.Unkept, "answer"))
-	}
-	if s.Unsaved > 0 {
-		return fmt.Sprintf("the job file takes nothing, %s kept aside; tried again for %s", plural(s.Unsaved, "answer"), untilThen(s.GraceEnds))
-	}
-	if s.Stop != nil {
-		text := fmt.Sprintf("stopping: %s in flight", plural(int64(s.InFlight), "call"))
-		if !s.GraceEnds.IsZero() {
-			text += fmt.Sprintf(", given up in %s", untilThen(s.GraceEnds))
-		}
-		return text
-	}
-	if s.Waiting.Why == "" || s.Waiting.Why == "pace" {
-		return ""
-	}
-	if s.Waiting.Why == "budget" {
-		return "waiting for calls in flight: the budget may not hold another"
-	}
-	return fmt.Sprintf("waiting %s: %s", max(time.Until(s.Waiting.Until), 0).Truncate(time.Second)+time.Second, s.Waiting.Why)
-}
-
-// stopping says of a run that was just told to end what it waits for, and what it may lose.
-func stopping(p runner.Progress, grace time.Duration) string {
-	text := "stopping: no call is in flight"
-	if p.InFlight > 0 {
-		text = fmt.Sprintf("stopping: %s in flight, already being paid for; waiting up to %s; Ctrl-C again gives up",
-			plural(int64(p.InFlight), "call"), grace.Round(time.Second))
-	}
-	if p.Unkept > 0 {
-		text += fmt.Sprintf("; no disk takes %s, and what is left of them when the run ends is lost", plural(p.Unkept, "answer"))
-	}
-	return text
-}
-
-func untilThen(t time.Time) time.Duration { return max(time.Until(t), 0).Round(time.Second) }
 
 func perSecond(rate float64) string {
 	if rate >= 10 {

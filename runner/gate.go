@@ -33,8 +33,9 @@ type gate struct {
 	ledger   ledger
 }
 
-// Waiting says what holds the calls back: rate limit, pace, provider down, budget, or retry while nothing but those is left. Why is
-// empty while nothing does. What a wait for the budget takes is not known, as it is for calls in flight to end; Until is later.
+// Waiting says what holds the calls back: rate limit, pace, provider down, budget, or retry while nothing but those is left; or storage, which
+// holds a run from its end while the job file does not take what came. Why is empty while nothing does. What a wait for the budget takes is
+// not known, as it is for calls in flight to end; Until is later. Storage is tried all the time; Until is zero.
 type Waiting struct {
 	Why   string
 	Until time.Time

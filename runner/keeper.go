@@ -222,8 +222,7 @@ func (k *keeper) saved() {
 	}
 	k.unsaved = k.unsaved[:0]
 	k.aside = aside{}
-	k.waitUnsaved.Store(0)
-	k.unkept.Store(0)
+	k.untaken.Store(nil)
 }
 
 // gather waits until there is something to do and takes every outcome that has come.

@@ -32,8 +32,7 @@ func (k *keeper) setAside() {
 	if a.n < len(k.unsaved) {
 		k.setAsideRest()
 	}
-	k.waitUnsaved.Store(int64(len(k.unsaved)))
-	k.unkept.Store(int64(len(k.unsaved) - a.n))
+	k.untaken.Store(&untaken{all: countUnsaved(k.unsaved), unkept: countUnsaved(k.unsaved[a.n:])})
 	if a.n == len(k.unsaved) && len(k.out) == 0 {
 		k.shorten(healing)
 	}

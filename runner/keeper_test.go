@@ -232,7 +232,7 @@ func TestStorageFails(t *testing.T) {
 			r, wait := w.startOn(s, Options{Concurrency: 4})
 			<-time.After(10 * time.Second) // all calls are back, and the job file still takes nothing
 			synctest.Wait()
-			if p := r.Progress(); p.Unsaved == 0 {
+			if p := r.Progress(); p.Unsaved.Answers == 0 || p.Unkept != (Unsaved{}) || p.Waiting.Why != "storage" {
 				t.Errorf("%+v", p)
 			}
 			another, err := store.Open(w.t.Context(), w.store.Path(), false) // what a run would find that came after a kill
@@ -277,7 +277,7 @@ func TestS2_KeptNowhere(t *testing.T) {
 					ended <- err
 				}()
 				<-time.After(time.Hour)
-				if p := r.Progress(); p.Unkept == 0 || p.Unkept != p.Unsaved || p.InFlight != 0 || len(ended) > 0 {
+				if p := r.Progress(); p.Unkept.Answers == 0 || p.Unkept != p.Unsaved || p.Waiting.Why != "storage" || p.Told || p.InFlight != 0 || len(ended) > 0 {
 					t.Errorf("after an hour: %+v, ended %d", p, len(ended))
 				}
 				begun := time.Now()
@@ -324,7 +324,7 @@ func TestS2_KeptInPart(t *testing.T) {
 					ended <- err
 				}()
 				<-time.After(time.Hour)
-				if p := r.Progress(); p.Unkept != 1 || p.Unsaved < 4 {
+				if p := r.Progress(); p.Unkept != (Unsaved{1, 1}) || p.Unsaved.Answers < 4 {
 					t.Errorf("%+v", p)
 				}
 				if s.mended.Store(mended); !mended {

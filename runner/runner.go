@@ -94,17 +94,16 @@ type Runner struct {
 	queue chan store.Claim
 	ended chan store.Outcome
 
-	grace       atomic.Int64  // the end of the grace time in nanoseconds since the run began, once it stops
-	hurry       chan struct{} // tells the keeper that it has become shorter
-	told        atomic.Bool   // that it is to end, by Stop
-	waitUnsaved atomic.Int64  // outcomes that the job file does not take
-	unkept      atomic.Int64  // of these, those that nothing else takes either
-	done        atomic.Int64
-	failed      atomic.Int64
-	retried     atomic.Int64
-	prompt      atomic.Int64
-	answered    atomic.Int64 // completion tokens
-	idle        atomic.Int64 // when the keeper's own wait for the next retry ends, in Unix nanoseconds
+	grace    atomic.Int64            // the end of the grace time in nanoseconds since the run began, once it stops
+	hurry    chan struct{}           // tells the keeper that it has become shorter
+	told     atomic.Bool             // that it is to end, by Stop
+	untaken  atomic.Pointer[untaken] // nil while the job file takes everything
+	done     atomic.Int64
+	failed   atomic.Int64
+	retried  atomic.Int64
+	prompt   atomic.Int64
+	answered atomic.Int64 // completion tokens
+	idle     atomic.Int64 // when the keeper's own wait ends, for the next retry or the next try to save, in Unix nanoseconds
 }
 
 // New prepares a run.
@@ -232,20 +231,48 @@ type Progress struct {
 	InFlight  int
 	Waiting   Waiting
 	Stop      *Stop     // set once the run is ending
-	Unsaved   int64     // outcomes that the job file does not take; they are tried again
-	Unkept    int64     // of these, those that could not be set aside either: they are held for as long as nobody tells the run to end
-	GraceEnds time.Time // when calls in flight will be given up; zero while the run goes on
+	Told      bool      // to end, by Runner.Stop
+	Unsaved   Unsaved   // what the job file does not take; it is tried again
+	Unkept    Unsaved   // of that, what could not be set aside either: it is held for as long as nobody tells the run to end
+	GraceEnds time.Time // when calls in flight will be given up, and Unkept once Told; zero while the run goes on
+}
+
+// Unsaved counts outcomes that are not saved: of calls, of those too that were interrupted, and of jobs that were claimed and never sent.
+type Unsaved struct {
+	Outcomes int64 `json:"outcomes"`
+	Answers  int64 `json:"answers"` // that are among them
+}
+
+// untaken is what the job file does not take.
+type untaken struct{ all, unkept Unsaved }
+
+func countUnsaved(outs []store.Outcome) Unsaved {
+	u := Unsaved{Outcomes: int64(len(outs))}
+	for i := range outs {
+		if outs[i].Arrow == store.Complete {
+			u.Answers++
+		}
+	}
+	return u
 }
 
 // Progress may be asked at any time, from any goroutine.
 func (r *Runner) Progress() Progress {
 	p := Progress{
 		Done: r.done.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(),
-		PromptTokens: r.prompt.Load(), AnswerTokens: r.answered.Load(),
-		Unsaved: r.waitUnsaved.Load(), Unkept: r.unkept.Load(),
+		PromptTokens: r.prompt.Load(), AnswerTokens: r.answered.Load(), Told: r.told.Load(),
+	}
+	if held := r.untaken.Load(); held != nil {
+		p.Unsaved, p.Unkept = held.all, held.unkept
 	}
 	r.gate.status(&p)
-	if idle := r.idle.Load(); idle != 0 && p.Waiting.Why == "" {
+	idle := r.idle.Load()
+	switch {
+	case p.Unsaved.Outcomes > 0:
+		p.Waiting = Waiting{Why: "storage"} // the next try is never far
+	case p.Stop != nil:
+		p.Waiting = Waiting{} // what held a call back when the run was stopped holds nothing any more
+	case idle != 0 && p.Waiting.Why == "":
 		p.Waiting = Waiting{"retry", time.Unix(0, idle)}
 	}
 	if end := r.grace.Load(); end != 0 {
