@@ -221,9 +221,6 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 	if err := g.Wait(); err != nil {
 		return sum, err
 	}
-	if sum.Doubtful {
-		return sum, nil
-	}
 	reason := "finished"
 	switch {
 	case sum.Stop != nil:
@@ -231,7 +228,11 @@ func (d *drain) pool(ctx context.Context, client runner.Caller) (runner.Summary,
 	case opt.Limit > 0 && int64(opt.Limit) < d.counts.Pending:
 		reason = string(runner.Limit)
 	}
-	return sum, d.store.EndRun(ctx, store.End{At: time.Now(), Reason: reason, Waited: sum.Waited, Limits: sum.Limits})
+	err = d.store.EndRun(ctx, store.End{At: time.Now(), Reason: reason, Waited: sum.Waited, Limits: sum.Limits, Doubtful: sum.Doubtful})
+	if sum.Stop != nil && sum.Stop.Cause == runner.Storage {
+		return sum, nil // that the job file takes nothing is said; the next run ends this one
+	}
+	return sum, err
 }
 
 // termGrace is how long calls in flight are waited for after SIGTERM: containers are killed 10 s after it.

@@ -41,7 +41,7 @@ type keeper struct {
 	pauseAt  time.Time               // the pause that was saved last
 	back     map[int64]store.Outcome // failures that a stop takes back, by attempt
 	err      error                   // of the job file; nothing is claimed any more, and what is unsaved is tried again
-	doubtful bool                    // there was one
+	doubtful bool                    // there was one, and jobs may be claimed that nobody heard of
 	retryAt  time.Time               // when it is tried again
 	gaveUp   bool                    // the calls in flight are
 }

@@ -124,7 +124,7 @@ type Summary struct {
 	Done, Failed int64 // jobs, in this run
 	Retried      int64 // attempts that gave their job back for later
 	Stop         *Stop // nil when no job is left to claim
-	Doubtful     bool  // a turn failed, and may have claimed jobs all the same: the run is to be left open, for the next one to give them back
+	Doubtful     bool  // a turn failed, and may have claimed jobs all the same, which nobody heard of: store.End.Doubtful
 
 	Waited map[string]time.Duration // how long nothing could go out, by what Waiting calls it
 	Limits store.Limits             // that the API stated last

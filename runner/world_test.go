@@ -161,8 +161,8 @@ func (w *world) begin() {
 	}
 }
 
-func (w *world) end() {
-	if err := w.store.EndRun(w.t.Context(), store.End{At: time.Now(), Reason: "test"}); err != nil {
+func (w *world) end(sum Summary) {
+	if err := w.store.EndRun(w.t.Context(), store.End{At: time.Now(), Reason: "test", Doubtful: sum.Doubtful}); err != nil {
 		w.t.Error(err)
 	}
 }
@@ -199,7 +199,7 @@ func (w *world) startOn(st Store, opt Options) (*Runner, func() Summary) {
 	ch := make(chan result, 1)
 	go func() {
 		sum, err := r.Run(w.t.Context())
-		w.end()
+		w.end(sum)
 		ch <- result{sum, err}
 	}()
 	return r, func() Summary {

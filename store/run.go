@@ -22,6 +22,10 @@ type End struct {
 	Reason string
 	Waited map[string]time.Duration // how long the first in line was held, by what
 	Limits Limits                   // that the API stated last
+
+	// Doubtful says that a Turn failed, and may have claimed jobs all the same. All that the run did hear of is saved: what it has open
+	// beyond that was never sent, and is handed back.
+	Doubtful bool
 }
 
 // Limits are what an API states that it allows in a window, 0 where it says nothing.
@@ -127,6 +131,11 @@ func (s *Store) setClockBack(ctx context.Context, now int64) error {
 func (s *Store) EndRun(ctx context.Context, end End) error {
 	err := s.transact(ctx, func() error {
 		ctx := context.WithoutCancel(ctx)
+		if end.Doubtful {
+			if err := s.handBackOpen(ctx); err != nil {
+				return err
+			}
+		}
 		for why, waited := range end.Waited {
 			if err := s.exec(ctx, "INSERT OR REPLACE INTO waits (run, why, ms) VALUES (?, ?, ?)", s.run, why, waited.Milliseconds()); err != nil {
 				return err
@@ -144,6 +153,16 @@ func (s *Store) EndRun(ctx context.Context, end End) error {
 		return s.explain("end run in", err)
 	}
 	return nil
+}
+
+// handBackOpen forgets the attempts of this run that have no outcome.
+func (s *Store) handBackOpen(ctx context.Context) error {
+	if err := s.exec(ctx, `
+		UPDATE jobs SET state = 'pending', attempt = NULL, attempts = attempts - 1
+		WHERE state = 'running' AND attempt IN (SELECT id FROM attempts WHERE run = ? AND class IS NULL)`, s.run); err != nil {
+		return err
+	}
+	return s.exec(ctx, "DELETE FROM attempts WHERE run = ? AND class IS NULL", s.run)
 }
 
 // LastRun returns the newest run, or ErrNotFound.
