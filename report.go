@@ -89,6 +89,7 @@ func (c *command) reportVerb(ctx *cli.Context) error {
 	if err != nil {
 		return interrupts.explain(err)
 	}
+	c.warnUnsaved(doc.Unsaved)
 	write := func(w io.Writer) error { return doc.Write(w, cfg.format) }
 	if cfg.out == "" {
 		return c.toStdout(write)
@@ -163,6 +164,11 @@ func readReport(ctx context.Context, st *store.Store, name string, prices priceC
 	}
 	opt := report.Options{JobFile: name, Version: version(), Now: time.Now(), RunOn: store.Held(name),
 		Simulated: settings[store.SettingSimulated] == "true"}
+	if !opt.RunOn { // else they are its own
+		if opt.Unsaved, err = st.Foresee(ctx); err != nil {
+			return nil, err
+		}
+	}
 	v, err := st.View(ctx)
 	if err != nil {
 		return nil, err

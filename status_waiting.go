@@ -20,11 +20,17 @@ func (c *command) foresee(ctx context.Context, st *store.Store) (answers int64, 
 	waiting, err := st.Foresee(ctx)
 	for _, waits := range waiting {
 		answers += waits.Answers
+	}
+	c.warnUnsaved(waiting)
+	return answers, err
+}
+
+func (c *command) warnUnsaved(waiting []store.Waiting) {
+	for _, waits := range waiting {
 		if text := answersIn(waits); text != "" {
 			c.term.warn("unsaved", event{"path": waits.Path, "answers": waits.Answers}, "%s", text)
 		}
 	}
-	return answers, err
 }
 
 // answersIn says where answers wait that are not in the job file, "" of a file that holds none.

@@ -359,6 +359,18 @@ func TestS2_Foresee(t *testing.T) {
 		t.Fatal(err)
 	}
 	look("seen", counts, left)
+	unsaved := 0
+	for c, err := range v.Calls(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Unsaved {
+			unsaved++
+		}
+	}
+	if unsaved != 4 {
+		t.Errorf("of 4 outcomes that wait, the calls of %d are told", unsaved)
+	}
 	done, err := s.Reuse(ctx, ReuseOptions{DryRun: true})
 	if err != nil {
 		t.Fatal(err)

@@ -19,11 +19,12 @@ func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
 	return s.waiting(ctx, func(*Outcome) {})
 }
 
-// Foresee is Waiting, after which this Store counts the jobs of the outcomes as they will be once the next run has saved these. Nothing is
-// written.
+// Foresee is Waiting, after which this Store counts the jobs of the outcomes as they will be once the next run has saved these, and tells
+// their calls from those of which nothing is known. Nothing is written.
 func (s *Store) Foresee(ctx context.Context) ([]Waiting, error) {
-	s.foreseen = map[State][]int64{}
+	s.foreseen, s.waits = map[State][]int64{}, map[int64]bool{}
 	return s.waiting(ctx, func(o *Outcome) {
+		s.waits[o.Job] = true
 		switch o.Arrow {
 		case Complete:
 			s.foreseen[Done] = append(s.foreseen[Done], o.Job)

@@ -48,6 +48,7 @@ type Store struct {
 	chosen   string // restricts claims to the jobs of Choose
 	lenders  []lender
 	foreseen map[State][]int64 // jobs that are counted in another state than theirs
+	waits    map[int64]bool    // jobs whose outcome waits to be saved
 	created  bool
 	spill    spill
 	mu       sync.Mutex // one transaction at a time on conn

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"batch/runner/tokens"
+	"batch/store"
 )
 
 // Document is the report, and its JSON form. What is not known is null, never 0; money is an exact number of US dollars.
@@ -17,6 +18,8 @@ type Document struct {
 	RunOn     bool      `json:"run_on"`    // a run holds the job file now
 	Complete  bool      `json:"complete"`  // nothing is pending
 	Skipped   int64     `json:"skipped"`   // bad lines that a run left out
+
+	Unsaved []store.Waiting `json:"unsaved,omitempty"` // what the last run set aside, and the next one takes up
 
 	Total   Part       `json:"total"`
 	Models  []Model    `json:"models"`
@@ -77,7 +80,8 @@ type Attempts struct {
 	JobFailed    int64 `json:"job_failed"`
 	RunStops     int64 `json:"run_stops"`
 	Interrupted  int64 `json:"interrupted"`
-	Open         int64 `json:"open"` // in flight, or of a run that died
+	Open         int64 `json:"open"`              // in flight, or of a run that died
+	Unsaved      int64 `json:"unsaved,omitempty"` // of Open, those whose outcome waits for the next run to save it
 }
 
 // Tokens by kind. Cached and CacheWrite are parts of Prompt; Reasoning is a part of what is not prompt; Beyond is what Total

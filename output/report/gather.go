@@ -17,7 +17,8 @@ type Options struct {
 	Now       time.Time
 	Simulated bool
 	RunOn     bool
-	Prices    []store.Price // in force
+	Prices    []store.Price   // in force
+	Unsaved   []store.Waiting // foreseen
 }
 
 const (
@@ -69,7 +70,7 @@ func Gather(ctx context.Context, v *store.View, opt Options) (*Document, error) 
 		g.call(c)
 	}
 	doc := &Document{JobFile: opt.JobFile, Version: opt.Version, WrittenAt: opt.Now.UTC().Truncate(time.Millisecond),
-		Simulated: opt.Simulated, RunOn: opt.RunOn, Models: []Model{}, Prices: []Price{}, Unknown: []Unknown{}}
+		Simulated: opt.Simulated, RunOn: opt.RunOn, Unsaved: opt.Unsaved, Models: []Model{}, Prices: []Price{}, Unknown: []Unknown{}}
 	if err := g.rest(ctx, v, doc); err != nil {
 		return nil, err
 	}
@@ -98,6 +99,9 @@ func (g *gatherer) call(c *store.Call) {
 	g.runs[c.Run]++
 	p.Attempts.All++
 	*p.Attempts.of(c.Class)++
+	if c.Unsaved {
+		p.Attempts.Unsaved++
+	}
 	g.clock.call(c.Run, c.Started, c.Started+c.Millis)
 	g.clock.at(c.Started).Calls++
 	end := g.clock.at(c.Started + c.Millis)
@@ -119,7 +123,7 @@ func (g *gatherer) call(c *store.Call) {
 		g.reported(s, c, end, answered)
 	case answered:
 		g.estimated(s, c)
-	case c.Class == classUnknown || c.Class == classInterrupted && c.Sent, c.Class == "" && !g.runOn: // out when a run died
+	case c.Class == classUnknown || c.Class == classInterrupted && c.Sent, c.Class == "" && !g.runOn && !c.Unsaved: // out when a run died
 		g.lost(s, c)
 	}
 }

@@ -385,6 +385,53 @@ func TestRunGoesOn(t *testing.T) {
 	}
 }
 
+// A call whose answer waits beside the job file is not possibly lost; one that was out when the run died is.
+func TestUnsaved(t *testing.T) {
+	f := newJobFile(t)
+	f.load(prompt{"a", "m", "first", 0}, prompt{"b", "m", "second", 0})
+	if err := f.BeginRun(ctx, store.Run{Started: begin, Endpoint: endpoint}); err != nil {
+		t.Fatal(err)
+	}
+	turned, err := f.Turn(ctx, nil, nil, store.Want{Jobs: 2, New: 2, Bytes: 1 << 20, Now: begin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := answered("one", "stop", usage(1, 1))
+	o.Job, o.Attempt, o.Started = turned.Claims[0].Job, turned.Claims[0].Attempt, begin
+	if _, err := f.SetAside([]store.Outcome{o}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.OpenRead(ctx, f.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	waits, err := s.Foresee(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.View(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	doc, err := Gather(ctx, v, Options{Unsaved: waits, Now: begin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := doc.Total.Attempts; a.Open != 2 || a.Unsaved != 1 || doc.Total.Spend.Lost.Attempts != 1 {
+		t.Errorf("%+v, and %d are possibly lost", a, doc.Total.Spend.Lost.Attempts)
+	}
+	for _, form := range []Format{Text, Markdown, HTML} {
+		if text := string(written(t, doc, form)); !strings.Contains(text, "known, and waiting for the next run") || strings.Contains(text, "in work") {
+			t.Errorf("%v: the report does not say what waits:\n%s", form, text)
+		}
+	}
+}
+
 func TestRanking(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	r := ranking{by: func(a, b ranked) int { return int(a.millis - b.millis) }}

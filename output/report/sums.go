@@ -25,6 +25,7 @@ func (p *Part) add(o *Part) {
 	a.RunStops += b.RunStops
 	a.Interrupted += b.Interrupted
 	a.Open += b.Open
+	a.Unsaved += b.Unsaved
 	t, u := &p.Tokens, &o.Tokens
 	t.Prompt = output.Plus(t.Prompt, u.Prompt)
 	t.Completion = output.Plus(t.Completion, u.Completion)

@@ -34,7 +34,11 @@ func (d *Document) jobsTable() table {
 		}
 		t.Rows = append(t.Rows, []cell{part(name), n})
 	}
-	t.counts([]string{"", "- failed", "- pending", "- in work", "lines skipped"},
+	out := "- in work"
+	if !d.RunOn {
+		out = "- out when a run died"
+	}
+	t.counts([]string{"", "- failed", "- pending", out, "lines skipped"},
 		[]string{"", "total.jobs.failed", "total.jobs.pending", "total.jobs.running", "skipped"},
 		0, j.Failed, j.Pending, j.Running, d.Skipped)
 	return t
@@ -51,13 +55,13 @@ func knownReason(s string) bool {
 func (d *Document) attemptsTable() table {
 	t := table{ID: "attempts", Title: "Attempts"}
 	a := d.Total.Attempts
-	keys := []string{"all", "done", "not_processed", "unknown", "job_failed", "run_stops", "interrupted", "open"}
+	keys := []string{"all", "done", "not_processed", "unknown", "job_failed", "run_stops", "interrupted", "open", "unsaved"}
 	for i := range keys {
 		keys[i] = "total.attempts." + keys[i]
 	}
 	t.counts([]string{"calls", "- answered", "- not processed", "- outcome unknown", "- refused for good",
-		"- stopped the run", "- interrupted", "- without an outcome yet"}, keys,
-		a.All, a.Done, a.NotProcessed, a.Unknown, a.JobFailed, a.RunStops, a.Interrupted, a.Open)
+		"- stopped the run", "- interrupted", "- without an outcome yet", "- - known, and waiting for the next run"}, keys,
+		a.All, a.Done, a.NotProcessed, a.Unknown, a.JobFailed, a.RunStops, a.Interrupted, a.Open, a.Unsaved)
 	return t
 }
 

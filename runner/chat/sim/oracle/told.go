@@ -95,11 +95,14 @@ func (j *jobFile) skipped() (n int64) {
 
 // reportTold is the report, as far as it adds up.
 type reportTold struct {
-	RunOn    bool     `json:"run_on"`
-	Complete bool     `json:"complete"`
-	Skipped  int64    `json:"skipped"`
-	Total    partTold `json:"total"`
-	Models   []struct {
+	RunOn    bool  `json:"run_on"`
+	Complete bool  `json:"complete"`
+	Skipped  int64 `json:"skipped"`
+	Unsaved  []struct {
+		Jobs int64 `json:"jobs"`
+	} `json:"unsaved"`
+	Total  partTold `json:"total"`
+	Models []struct {
 		Endpoint string `json:"endpoint"`
 		Model    string `json:"requested_model"`
 		partTold
@@ -116,7 +119,8 @@ type partTold struct {
 		Reused  int64 `json:"reused"`
 	} `json:"jobs"`
 	Attempts struct {
-		All int64 `json:"all"`
+		All     int64 `json:"all"`
+		Unsaved int64 `json:"unsaved"` // without an outcome in the job file, for that waits beside it
 	} `json:"attempts"`
 	Tokens struct {
 		Prompt     int64 `json:"prompt"`
@@ -141,6 +145,13 @@ func (f *findings) report(j *jobFile, r reportTold, parts map[partID]*part) {
 	f.lines(j, "the report", r.Total.Jobs.Running, r.Skipped)
 	if complete := all.Pending == 0; r.Complete != complete {
 		f.add("%s: the report says complete: %t, with %d prompts pending", j.name, r.Complete, all.Pending)
+	}
+	unsaved := r.Total.Attempts.Unsaved
+	for _, u := range r.Unsaved {
+		unsaved -= u.Jobs
+	}
+	if unsaved != 0 {
+		f.add("%s: the report tells of %d outcomes that wait, and of files with %+v", j.name, r.Total.Attempts.Unsaved, r.Unsaved)
 	}
 	f.reportPart(j, "in all", r.Total, all, r.RunOn)
 	for _, m := range r.Models {
@@ -172,8 +183,9 @@ func (f *findings) reportPart(j *jobFile, of string, told partTold, p *part, run
 	for _, name := range []string{"billed", "done", "truncated", "wasted", "of_failed_jobs", "retried", "gone", "estimated", "gone_estimated", "possibly_lost"} {
 		got, want := told.Spend[name], p.charges[name]
 		switch {
-		case name == "possibly_lost" && got.Attempts != lost.attempts:
-			f.add("%s: the report says %s: %d attempts are possibly lost, and %d are", j.name, of, got.Attempts, lost.attempts)
+		case name == "possibly_lost" && got.Attempts != lost.attempts-told.Attempts.Unsaved:
+			f.add("%s: the report says %s: %d attempts are possibly lost, and %d are", j.name, of, got.Attempts, lost.attempts-told.Attempts.Unsaved)
+		case name == "possibly_lost" && told.Attempts.Unsaved > 0: // what they can have cost is in the file that waits
 		case name == "possibly_lost":
 			f.bound(j, "the report of "+of, got.Cost, lost.cost)
 		case got != (chargeTold{want.attempts, want.tokens, want.cost.told(), amount{pico: want.cost.pico}, want.cost.unknown}):
