@@ -179,6 +179,34 @@ func TestS2_TakenUpForGood(t *testing.T) {
 	}
 }
 
+// A failure that was set aside is taken back, though the outcome that does so found room in the place that is read first.
+func TestS2_TakeUpTakesBack(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	s := open(t)
+	mustImport(t, s, "a")
+	mustBegin(t, s)
+	c := mustTurn(t, s, 1).Claims[0]
+	beside := s.Path() + spillSuffix
+	os.Mkdir(beside, 0o700) // no file can be made there, for now
+	_, err1 := s.SetAside([]Outcome{{Job: c.Job, Attempt: c.Attempt, Arrow: Fail, Class: "job_failed", Sent: true, Used: 1}})
+	os.Remove(beside)
+	path, err2 := s.SetAside([]Outcome{{Job: c.Job, Attempt: c.Attempt, Arrow: TakeBack}})
+	if err := errors.Join(err1, err2, s.Close()); err != nil || path != beside {
+		t.Fatal(path, err)
+	}
+	s, err := Open(ctx, s.Path(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if n, err := s.Recover(ctx); err != nil || n != 0 {
+		t.Error(n, err)
+	}
+	if diff := cmp.Diff([]string{"1 a pending"}, rows(t, s)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Whichever operation fails while outcomes are taken up, the next try gets all of them.
 func TestS2_TakeUpEveryFault(t *testing.T) {
 	t.Parallel()
