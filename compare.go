@@ -130,7 +130,7 @@ func (c *command) compare(ctx context.Context, cfg compareConfig, files [2]*stor
 	}
 	write := func(w io.Writer) error { return readCompared(ctx, files, doc, w, cfg) }
 	if cfg.out == "" {
-		if err := c.toStdout(write); err != nil {
+		if err := c.toStdout(ctx, write); err != nil {
 			return err
 		}
 		c.hintPairs(doc)
@@ -151,7 +151,7 @@ func (c *command) compare(ctx context.Context, cfg compareConfig, files [2]*stor
 		return err
 	}
 	if cfg.format == compareCSV {
-		if err := c.toStdout(doc.WriteText); err != nil {
+		if err := c.toStdout(ctx, doc.WriteText); err != nil {
 			return err
 		}
 	}

@@ -105,7 +105,7 @@ func (c *command) estimateVerb(ctx *cli.Context) error {
 	}
 	e.drain = drain{command: c, cfg: cfg, interrupts: c.watchSignals(ctx.Context)}
 	defer e.interrupts.stop()
-	return e.interrupts.explain(e.do(e.interrupts.ctx))
+	return e.interrupts.explainUnsent(e.do(e.interrupts.ctx))
 }
 
 func (e *estimate) do(ctx context.Context) (err error) {

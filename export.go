@@ -230,7 +230,7 @@ func (c *command) exportVerb(ctx *cli.Context) error {
 	}
 	interrupts := c.watchSignals(ctx.Context) // files in the making must not stay behind
 	defer interrupts.stop()
-	files, opt, err := cfg.resolve(interrupts.ctx, st, c.stdout)
+	files, opt, err := cfg.resolve(interrupts.ctx, st, &interruptible{ctx: interrupts.ctx, w: c.stdout})
 	if err != nil {
 		return interrupts.explain(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,29 +41,54 @@ func TestCostText(t *testing.T) {
 	}
 }
 
-// An export that is interrupted ends at once, and leaves nothing behind of the files that it was making.
-func TestExportInterrupted(t *testing.T) {
+// The first signal ends what waits for a reader who takes nothing, and nothing stays behind of the files in the making.
+func TestSlowReaderInterrupted(t *testing.T) {
+	_, other := answeredFile(t, goodAnswer)
 	long := strings.Replace(goodAnswer, `"a"`, `"`+strings.Repeat("a", 1<<20)+`"`, 1)
-	_, path := answeredFile(t, long, long, long, long)
+	_, path := answeredFile(t, goodAnswer[:30], long) // the first is a row of the errors
 	before := namesBeside(t, path)
-	ctrlC := make(chan os.Signal)
-	var said strings.Builder
-	c := command{args: []string{"batch", "export", path, "-o", "-"}, stdin: strings.NewReader(""), signals: ctrlC, term: newTerminal(&said)}
-	c.stdout = writerFunc(func(p []byte) (int, error) {
-		for range 2 { // the second is taken when the first has had its effect
+	for _, end := range []struct {
+		sig  os.Signal
+		code int
+		said string
+	}{{os.Interrupt, exitInterrupted, "batch: error: interrupted\n"}, {syscall.SIGTERM, exitTerminated, "batch: error: terminated\n"}} {
+		for _, c := range []struct {
+			args   []string
+			making int
+		}{
+			{[]string{"export", path, "-o", "-"}, 1},
+			{[]string{"report", path}, 0},
+			{[]string{"compare", path, other}, 0},
+		} {
+			signals := make(chan os.Signal)
+			var said strings.Builder
+			cmd := command{args: append([]string{"batch"}, c.args...), stdin: strings.NewReader(""), signals: signals, term: newTerminal(&said)}
+			cmd.stdout = writerFunc(func(p []byte) (int, error) {
+				if making := len(namesBeside(t, path)) - len(before); making != c.making {
+					t.Errorf("%q: %d files in the making", c.args, making)
+				}
+				select {
+				case signals <- end.sig:
+				case <-time.After(5 * time.Second):
+					t.Error("nobody takes the signal")
+				}
+				<-t.Context().Done()
+				return 0, t.Context().Err()
+			})
+			ended := make(chan int)
+			go func() { ended <- cmd.run() }()
 			select {
-			case ctrlC <- os.Interrupt:
+			case code := <-ended:
+				if code != end.code || said.String() != end.said {
+					t.Errorf("%q: exit %d: %s", c.args, code, &said)
+				}
 			case <-time.After(5 * time.Second):
-				t.Error("nobody takes the signal")
+				t.Fatalf("%q still waits after %v", c.args, end.sig)
+			}
+			if after := namesBeside(t, path); !slices.Equal(before, after) {
+				t.Errorf("%q: %q stand where %q stood", c.args, after, before)
 			}
 		}
-		return len(p), nil
-	})
-	if code := c.run(); code != exitInterrupted || !strings.Contains(said.String(), "error: interrupted") {
-		t.Errorf("exit %d: %s", code, &said)
-	}
-	if after := namesBeside(t, path); !slices.Equal(before, after) {
-		t.Errorf("%q stand where %q stood", after, before)
 	}
 }
 

@@ -221,7 +221,7 @@ func classify(err error) *problem {
 	case errors.As(err, &failure):
 		return &problem{code: exitStorage, err: err, hint: "what was saved before is safe; run the same command again once the cause is gone"}
 	case errors.Is(err, context.Canceled):
-		return &problem{code: exitInterrupted, err: errors.New("interrupted"), hint: "nothing was sent"}
+		return &problem{code: exitInterrupted, err: errors.New("interrupted")}
 	}
 	return &problem{code: exitError, err: err}
 }

@@ -92,7 +92,7 @@ func (c *command) reportVerb(ctx *cli.Context) error {
 	c.warnUnsaved(doc.Unsaved)
 	write := func(w io.Writer) error { return doc.Write(w, cfg.format) }
 	if cfg.out == "" {
-		return c.toStdout(write)
+		return interrupts.explain(c.toStdout(interrupts.ctx, write))
 	}
 	opt := output.Options{JobFile: st.Path(), Force: cfg.force}
 	if opt.Inputs, err = inputPlaces(interrupts.ctx, st); err != nil {
@@ -130,9 +130,9 @@ func onlyJSON(ctx *cli.Context, out string, same bool) error {
 	return nil
 }
 
-// toStdout writes to standard output. A reader who has seen enough, as head has, is no error: nothing is lost.
-func (c *command) toStdout(write func(io.Writer) error) error {
-	w := bufio.NewWriter(c.stdout)
+// toStdout writes to standard output, for as long as ctx lets it wait. A reader who has seen enough, as head has, is no error: nothing is lost.
+func (c *command) toStdout(ctx context.Context, write func(io.Writer) error) error {
+	w := bufio.NewWriter(&interruptible{ctx: ctx, w: c.stdout})
 	err := write(w)
 	if err == nil {
 		err = w.Flush()

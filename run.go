@@ -131,7 +131,7 @@ func (c *command) runVerb(ctx *cli.Context) error {
 	}
 	d := drain{command: c, cfg: cfg, interrupts: c.watchSignals(ctx.Context)}
 	defer d.interrupts.stop()
-	return d.interrupts.explain(d.do(d.interrupts.ctx))
+	return d.interrupts.explainUnsent(d.do(d.interrupts.ctx))
 }
 
 func readRunConfig(ctx *cli.Context) (runConfig, error) {

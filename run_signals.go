@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"sync"
@@ -86,12 +88,22 @@ func (i *interrupts) twice() bool {
 	return i.again
 }
 
-// explain gives a command that SIGTERM ended before anything was sent its own exit code.
+// explain gives a command that SIGTERM ended its own exit code.
 func (i *interrupts) explain(err error) error {
 	if errors.Is(err, context.Canceled) && i.signal() == syscall.SIGTERM {
-		return &problem{code: exitTerminated, err: errors.New("terminated"), hint: "nothing was sent"}
+		return &problem{code: exitTerminated, err: errors.New("terminated")}
 	}
 	return err
+}
+
+// explainUnsent does so for a command that was about to send something when a signal ended it.
+func (i *interrupts) explainUnsent(err error) error {
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	p := classify(i.explain(err))
+	p.hint = cmp.Or(p.hint, "nothing was sent")
+	return p
 }
 
 func (i *interrupts) stop() {
@@ -99,4 +111,32 @@ func (i *interrupts) stop() {
 	close(i.ch)
 	<-i.ended
 	i.cancel()
+}
+
+// interruptible is a writer that waits for a slow reader until ctx ends. The write that is given up then goes on by itself, into the
+// void or not: it ends with the process.
+type interruptible struct {
+	ctx context.Context
+	w   io.Writer
+	buf []byte // of the write that is under way, which may outlive the caller's
+}
+
+func (i *interruptible) Write(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	i.buf = append(i.buf[:0], p...)
+	var n int
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		n, err = i.w.Write(i.buf)
+	}()
+	select {
+	case <-done:
+		return n, err
+	case <-i.ctx.Done():
+		return 0, i.ctx.Err()
+	}
 }
