@@ -81,8 +81,8 @@ func (k *keeper) lost() error {
 	for _, path := range k.aside.paths {
 		err = fmt.Errorf("%w; what came since is kept in %s, and the next run takes it up", err, path)
 	}
-	if lost := len(k.unsaved) - k.aside.n; lost > 0 {
-		err = fmt.Errorf("%w; %d outcomes could be kept nowhere: %w", err, lost, k.aside.err)
+	if lost := countUnsaved(k.unsaved[k.aside.n:]); lost.Outcomes > 0 {
+		err = fmt.Errorf("%w; %d of %d outcomes could be kept nowhere (answers: %d): %w", err, lost.Outcomes, len(k.unsaved), lost.Answers, k.aside.err)
 	}
 	return err
 }
