@@ -58,7 +58,7 @@ func (e *estimate) send(ctx context.Context) (code int, err error) {
 		return exitError, err
 	}
 	minus := func(a, b output.Amount) output.Amount {
-		return output.Amount{Money: a.Money - b.Money, Unknown: a.Unknown - b.Unknown}
+		return output.Amount{Money: a.Money - b.Money, Unknown: a.Unknown - b.Unknown, Attempts: a.Attempts - b.Attempts}
 	}
 	e.sampled.cost, e.sampled.possibly = minus(after.Spent(), before.Spent()), minus(after.Possibly(), before.Possibly())
 	e.sampled.counted = minus(after.Counted(), before.Counted()).Money > 0

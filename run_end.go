@@ -134,7 +134,7 @@ func (d *drain) sayEnd(ctx context.Context, sum runner.Summary, rep output.Repor
 		e["files"] = writtenPaths(rep)
 		e["finish_reasons"] = rep.Finish
 		e["damaged"] = rep.Damaged
-		e["cost"], e["estimated_cost"], e["possibly_spent"] = rep.Cost.Billed().Exactly(), rep.Cost.Counted().Exactly(), rep.Cost.Lost.Exactly()
+		e["cost"], e["estimated_cost"], e["possibly_spent"] = rep.Cost.Told().Exactly(), rep.Cost.Counted().Exactly(), rep.Cost.Lost.Exactly()
 		e["left_out"], e["unfit"] = rep.LeftOut, rep.Unfit
 	}
 	if left > 0 {

@@ -58,7 +58,7 @@ type status struct {
 	Gone         int64 `json:"gone_tokens"`
 	PossiblyPaid int64 `json:"possibly_paid"`
 
-	Cost          *tokens.Money `json:"cost"` // of all that was reported, in dollars; null where a part is unknown
+	Cost          *tokens.Money `json:"cost"` // of all that was reported, in dollars; null where a part is unknown, or nothing was reported
 	EstimatedCost *tokens.Money `json:"estimated_cost"`
 	PossiblySpent *tokens.Money `json:"possibly_spent"` // at most, for calls with an unknown outcome or none yet
 	cost          output.Cost
@@ -171,7 +171,7 @@ func readStatus(ctx *cli.Context, st *store.Store, name string) (status, error) 
 	}
 	known := output.Known{Prices: output.NewPrices(prices), Seen: seen, Bills: bills}
 	s.cost = known.Prices.Cost(bills, margins)
-	s.Cost, s.EstimatedCost, s.PossiblySpent = s.cost.Billed().Exactly(), s.cost.Counted().Exactly(), s.cost.Possibly().Exactly()
+	s.Cost, s.EstimatedCost, s.PossiblySpent = s.cost.Told().Exactly(), s.cost.Counted().Exactly(), s.cost.Possibly().Exactly()
 	for _, b := range seen {
 		s.PromptEstimated += b.Estimated
 		s.PromptReported += b.Prompt
@@ -304,7 +304,7 @@ func (s status) printSpent(w io.Writer) {
 	if spent := s.cost.Spent(); spent.Money == 0 {
 		fmt.Fprintf(w, "cost so far\t%s\n", spent.Dollars())
 	} else {
-		fmt.Fprintf(w, "cost so far\t%s\n", s.cost.Billed().Dollars())
+		fmt.Fprintf(w, "cost so far\t%s\n", s.cost.Told().Dollars())
 		beside("not reported", "about", s.cost.Counted())
 	}
 	beside("possibly spent", "at most", s.cost.Lost)

@@ -24,7 +24,6 @@ type ComparedSums struct {
 
 	Latency ComparedLatency `json:"latency_ms"`
 
-	reported  int64           // answers with their usage
 	durations map[int64]int64 // answers by milliseconds
 }
 
@@ -41,7 +40,6 @@ func (s *ComparedSums) add(row *store.Row, price *tokens.Price) {
 	case row.Reused: // what it used was charged to the other file
 		s.Reused++
 	case u.Known:
-		s.reported++
 		s.Prompt, s.Completion, s.Total = Plus(s.Prompt, u.Prompt), Plus(s.Completion, u.Completion), Plus(s.Total, u.Total)
 		s.Spent = s.Spent.Plus(costOf(price, u))
 	case row.Estimated > 0:
@@ -56,9 +54,7 @@ func (s *ComparedSums) add(row *store.Row, price *tokens.Price) {
 
 // finish makes of what was added what is told.
 func (s *ComparedSums) finish() {
-	if s.reported == 0 && s.UsageUnknown > 0 { // nothing of it is known: that is no cost of nothing
-		s.Spent = Amount{Unknown: s.UsageUnknown}
-	}
+	s.Spent = s.Spent.Beside(Amount{Attempts: s.UsageUnknown})
 	s.Cost, s.EstimatedCost = s.Spent.Exactly(), s.SpentGuess.Exactly()
 	s.Latency = percentiles(s.durations)
 }

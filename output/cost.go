@@ -56,8 +56,9 @@ func (p Prices) spent(row *store.Row) (source string, u store.Usage, cost tokens
 // Amount is what a number of attempts cost: Money for those whose cost is known, and how many others there are. An Amount with
 // others is shown as unknown, or as "at least", never as the Money alone.
 type Amount struct {
-	Money   tokens.Money
-	Unknown int64 // attempts
+	Money    tokens.Money
+	Unknown  int64 // attempts
+	Attempts int64 // in all
 }
 
 // Known says that nothing is missing from the Money.
@@ -73,7 +74,16 @@ func (a Amount) Exactly() *tokens.Money {
 
 // Plus adds two amounts.
 func (a Amount) Plus(b Amount) Amount {
-	return Amount{a.Money.Plus(b.Money), Plus(a.Unknown, b.Unknown)}
+	return Amount{a.Money.Plus(b.Money), Plus(a.Unknown, b.Unknown), Plus(a.Attempts, b.Attempts)}
+}
+
+// Beside is an amount that was reported, as it is told beside what was counted here because it was not. Where nothing was reported it is
+// unknown: that is no cost of nothing.
+func (a Amount) Beside(counted Amount) Amount {
+	if a.Attempts == 0 {
+		a.Unknown = counted.Attempts
+	}
+	return a
 }
 
 // Cost is what the attempts of a job file cost, in the parts of its usage totals.
@@ -89,6 +99,9 @@ type Cost struct {
 
 // Billed is what was charged for, as far as it was reported.
 func (c Cost) Billed() Amount { return c.Done.Plus(c.Wasted).Plus(c.Gone) }
+
+// Told is Billed beside what is only counted here.
+func (c Cost) Told() Amount { return c.Billed().Beside(c.Counted()) }
 
 // Counted is what answers cost that reported no usage, by our own count.
 func (c Cost) Counted() Amount { return c.Estimated.Plus(c.GoneEstimated) }
@@ -123,19 +136,19 @@ func (p Prices) Cost(bills []store.Bill, margins Margins) Cost {
 }
 
 func (p Prices) amount(b store.Bill, margins Margins) Amount {
-	unknown := Amount{Unknown: b.Attempts}
+	unknown := Amount{Unknown: b.Attempts, Attempts: b.Attempts}
 	price := p.Of(b.Endpoint, b.Model)
 	if price == nil || b.Usage.Audio > 0 {
 		return unknown
 	}
 	if b.Kind != store.BillLost && b.Kind != store.BillOpen {
-		return Amount{Money: price.At(b.Above).Cost(tokens.Usage(b.Usage))}
+		return Amount{Money: price.At(b.Above).Cost(tokens.Usage(b.Usage)), Attempts: b.Attempts}
 	}
 	prompt, completion, known := WorstTokens(b, price, margins.Of(b.Endpoint, b.Model))
 	if !known {
 		return unknown
 	}
-	return Amount{Money: price.At(b.Above).Worst(prompt, completion)}
+	return Amount{Money: price.At(b.Above).Worst(prompt, completion), Attempts: b.Attempts}
 }
 
 // WorstTokens is the most that the attempts of a BillLost or BillOpen can have used together; false when nothing bounds that.

@@ -234,8 +234,8 @@ func TestReport(t *testing.T) {
 		Rows: 9, Done: 3, Failed: 4, Skipped: 1, Pending: 1,
 		Finish: map[string]int64{"stop": 2, "": 1},
 		Prompt: 25, Completion: 8, Total: 33, Estimated: 40, UsageUnknown: 2,
-		Cost: Cost{Done: Amount{Money: 8_550_000}, Estimated: Amount{Money: 10_500_000}, Wasted: Amount{Money: 750_000},
-			Gone: Amount{Money: 2_700_000}, Lost: Amount{Unknown: 4}},
+		Cost: Cost{Done: Amount{Money: 8_550_000, Attempts: 1}, Estimated: Amount{Money: 10_500_000, Attempts: 1}, Wasted: Amount{Money: 750_000, Attempts: 1},
+			Gone: Amount{Money: 2_700_000, Attempts: 1}, Lost: Amount{Unknown: 4, Attempts: 4}},
 		Written: []Written{
 			{kindResults, "prompts.results.jsonl", 3, int64(len(got[0]))},
 			{kindErrors, "prompts.errors.jsonl", 5, int64(len(got[1]))},

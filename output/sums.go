@@ -116,9 +116,9 @@ func sumRows(ctx context.Context, src Source, prices Prices) (sums, error) {
 
 func costOf(price *tokens.Price, u store.Usage) Amount {
 	if cost, known := price.Cost(tokens.Usage(u)); known {
-		return Amount{Money: cost}
+		return Amount{Money: cost, Attempts: 1}
 	}
-	return Amount{Unknown: 1}
+	return Amount{Unknown: 1, Attempts: 1}
 }
 
 func (s sums) String() string {

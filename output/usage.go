@@ -29,7 +29,7 @@ func usageRow(rec *record, t store.UsageTotal, cost Cost, complete, total, reuse
 	for _, c := range []struct {
 		name string
 		Amount
-	}{{"cost", cost.Done}, {"estimated_cost", cost.Estimated}, {"wasted_cost", cost.Wasted}, {"gone_cost", cost.Gone}} {
+	}{{"cost", cost.Done.Beside(cost.Estimated)}, {"estimated_cost", cost.Estimated}, {"wasted_cost", cost.Wasted}, {"gone_cost", cost.Gone.Beside(cost.GoneEstimated)}} {
 		rec.money(c.name, c.Money, c.Known())
 	}
 	rec.bool("complete", complete)

@@ -21,6 +21,16 @@ func (c charge) plus(o charge) charge {
 // charges are by what became of the attempts; one can stand under several names. The names are those of the report, and open.
 type charges map[string]charge
 
+// reported is what the API reported under a name. Where it reported nothing, and answers are there all the same, that is not known.
+func (c charges) reported(name string, counted ...string) amount {
+	for _, beside := range counted {
+		if c[name].attempts == 0 && c[beside].attempts > 0 {
+			return unknownAmount
+		}
+	}
+	return c[name].cost
+}
+
 // sums are counts of prompts and attempts, and the columns of the usage file that add up.
 type sums struct {
 	Jobs      int64 `json:"jobs"`
@@ -62,10 +72,21 @@ func (m money) told() money {
 	return money{m.Cost.told(), m.EstimatedCost.told(), m.WastedCost.told(), m.GoneCost.told()}
 }
 
+// where takes the total's word for what a line does not know: of one model nothing may be reported, and something of all.
+func (m money) where(total money) money {
+	word := func(added, total amount) amount {
+		if added.unknown > 0 {
+			return total
+		}
+		return added
+	}
+	return money{word(m.Cost, total.Cost), word(m.EstimatedCost, total.EstimatedCost), word(m.WastedCost, total.WastedCost), word(m.GoneCost, total.GoneCost)}
+}
+
 // usage is what the usage file has to say of the part.
 func (p *part) usage() sums {
 	s := p.sums
-	s.money = money{p.charges["done"].cost, p.charges["estimated"].cost, p.charges["wasted"].cost, p.charges["gone"].cost}.told()
+	s.money = money{p.charges.reported("done", "estimated"), p.charges["estimated"].cost, p.charges["wasted"].cost, p.charges.reported("gone", "gone_estimated")}.told()
 	return s
 }
 

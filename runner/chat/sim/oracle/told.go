@@ -49,7 +49,7 @@ func (f *findings) status(j *jobFile, s statusTold, all *part) {
 	}
 	want := all.sums
 	want.Reused, want.Spared = 0, 0 // are not told
-	want.Cost = all.charges["billed"].cost.told()
+	want.Cost = all.charges.reported("billed", "estimated", "gone_estimated").told()
 	want.EstimatedCost = all.charges["estimated"].plus(all.charges["gone_estimated"]).cost.told()
 	if s.Pending += s.Running; s.sums != want {
 		f.add("%s: status says %s", j.name, difference(s.sums, want))

@@ -76,7 +76,7 @@ func (w *written) usage(path string, lines []usageLine, err error) {
 	for _, l := range lines[:last] {
 		added = added.plus(l.sums)
 	}
-	if added.money = added.told(); added != lines[last].sums {
+	if added.money = added.told().where(lines[last].money); added != lines[last].sums {
 		w.f.add("%s: the lines add up to %+v, the last says %+v", path, added, lines[last].sums)
 	}
 	parts := w.j.parts()
