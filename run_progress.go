@@ -84,9 +84,8 @@ func (p *progress) draw() {
 	finished := s.Done + s.Failed
 	rate := p.rates.add(time.Now(), finished)
 	left := "?"
-	var eta time.Duration
-	if rate > 0 {
-		eta = time.Duration(float64(p.total-finished) / rate * float64(time.Second))
+	eta, foreseen := p.foresee(s, rate)
+	if foreseen {
 		left = eta.Round(time.Second).String()
 	}
 	say := says{{failedFirst, count(s.Failed) + " failed"}, {rateFirst, perSecond(rate)}, {leftFirst, left + " left"},
@@ -124,7 +123,7 @@ func (p *progress) draw() {
 			e["projected_cost"] = end
 		}
 	}
-	if rate > 0 {
+	if foreseen {
 		e["seconds_left"] = eta.Seconds()
 	}
 	p.term.say("progress", e, "%s/%s, %s", count(finished), count(p.total), say)
@@ -170,6 +169,14 @@ func (s says) within(room int) string {
 	return text[:min(len(text), max(room, 0))]
 }
 
+// foresee is how long the run will still take at this rate; one that is ending will not finish what is left.
+func (p *progress) foresee(s runner.Progress, rate float64) (time.Duration, bool) {
+	if rate <= 0 || s.Stop != nil {
+		return 0, false
+	}
+	return time.Duration(float64(p.total-s.Done-s.Failed) / rate * float64(time.Second)), true
+}
+
 // cost is what all runs of the job file have cost until now, and what they will have when this one ends, if the rest costs as much a job
 // as this run's have; 0 while that cannot be told.
 func (p *progress) cost(s runner.Progress) (spent output.Amount, end tokens.Money) {
@@ -178,7 +185,7 @@ func (p *progress) cost(s runner.Progress) (spent output.Amount, end tokens.Mone
 		now.Unknown = 1
 	}
 	spent = p.spent.Plus(now)
-	if finished := s.Done + s.Failed; finished > 0 && spent.Known() {
+	if finished := s.Done + s.Failed; finished > 0 && spent.Known() && s.Stop == nil {
 		each := float64(s.Cost) / float64(finished)
 		end = spent.Money.Plus(tokens.Money(each * float64(max(p.total-finished, 0))))
 	}

@@ -1,6 +1,11 @@
 package main
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"batch/runner"
+)
 
 // A line has what there is room for: money and waits go last, and nothing is drawn beyond the edge.
 func TestProgressWithin(t *testing.T) {
@@ -23,5 +28,27 @@ func TestProgressWithin(t *testing.T) {
 		if got := line.within(c.room); got != c.want {
 			t.Errorf("in %d columns: %q, want %q", c.room, got, c.want)
 		}
+	}
+}
+
+// What is left of a run that is ending takes no time, and costs nothing.
+func TestProgressForesees(t *testing.T) {
+	p := &progress{total: 10}
+	s := runner.Progress{Done: 4, Failed: 1, Cost: 500, CostKnown: true}
+	if left, known := p.foresee(s, 0.5); !known || left != 10*time.Second {
+		t.Errorf("%s left, %v", left, known)
+	}
+	if _, end := p.cost(s); end != 1000 {
+		t.Errorf("in the end %d", end)
+	}
+	if _, known := p.foresee(s, 0); known {
+		t.Error("nothing has been done yet, and it is foreseen how long it takes")
+	}
+	s.Stop = &runner.Stop{Cause: runner.Storage}
+	if left, known := p.foresee(s, 0.5); known {
+		t.Errorf("%s left of a run that is ending", left)
+	}
+	if _, end := p.cost(s); end != 0 {
+		t.Errorf("in the end %d of a run that is ending", end)
 	}
 }

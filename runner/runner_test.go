@@ -146,3 +146,16 @@ func TestLimit(t *testing.T) {
 		}
 	})
 }
+
+// What held a call back when a run is stopped holds nothing any more: nobody is told that the run waits for it.
+func TestStoppedWaitsForNothing(t *testing.T) {
+	r := New(nil, nil, Options{})
+	r.gate.waiting = Waiting{"rate limit", time.Now().Add(time.Hour)}
+	if p := r.Progress(); p.Waiting.Why != "rate limit" || p.Told {
+		t.Errorf("%+v", p)
+	}
+	r.Stop(time.Minute)
+	if p := r.Progress(); p.Waiting != (Waiting{}) || !p.Told {
+		t.Errorf("%+v", p)
+	}
+}
