@@ -35,49 +35,56 @@ type rewrite struct {
 	logs    int // that a kill left with something in them: it met the rewriting itself
 }
 
-// killEach kills the command at so many moments, each time over a fresh copy, and hands the copy to check, which says how it was left.
+// killEach kills the command at so many moments, and up to three times as many more until each kind of moment was met: on a busy machine the
+// few of the short form may all fall into one. Each time it does so over a fresh copy, and hands it to check, which says how it was left.
 func (w *rewrite) killEach(n int, check func(v *victim) string) {
 	w.t.Helper()
 	w.met = map[string]int{}
-	seeds := []uint64{*killSeed}
-	if *killSeed == 0 {
-		seeds = seeds[:0]
-		for i := range n {
-			seeds = append(seeds, uint64(i+1))
-		}
+	if *killSeed != 0 {
+		w.kill(*killSeed, check)
+		return
 	}
-	for _, seed := range seeds {
-		w.t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			v := w.victim(t, seed)
-			m := rewriting[seed%uint64(len(rewriting))]
-			happened, stop := v.watch(m)
-			defer stop()
-			c := v.batch(append(w.command, filepath.Base(v.jobFile()))...)
-			if !c.await(happened) {
-				t.Fatalf("neither %s nor its end for %s\n%s", m.first, killPatience, &c.said)
-			}
-			killed := c.killAfter(time.Duration(v.random().Int64N(int64(m.then))))
-			if code := c.cmd.ProcessState.ExitCode(); !killed && code != exitOK {
-				t.Fatalf("exit %d\n%s", code, &c.said)
-			}
-			if killed && v.logSize() != "" {
-				w.logs++
-			}
-			v.sound()
-			left := check(v)
-			if !killed && left != complete {
-				t.Errorf("it ended, and left the file %s", left)
-			}
-			w.met[left]++
-		})
+	for seed := 1; seed <= n || seed <= 4*n && !w.t.Failed() && !w.ofEveryKind(); seed++ {
+		w.kill(uint64(seed), check)
 	}
 	for _, left := range slices.Sorted(maps.Keys(w.met)) {
 		w.t.Logf("%5d times left %s", w.met[left], left)
 	}
 	w.t.Logf("%5d times left a log", w.logs)
-	if *killSeed == 0 && !w.t.Failed() && (w.met[asBefore] == 0 || w.met[asBefore] == n || w.logs == 0) {
+	if !w.t.Failed() && !w.ofEveryKind() {
 		w.t.Errorf("the moments of death are not of every kind: %v, and %d left a log", w.met, w.logs)
 	}
+}
+
+// ofEveryKind says that some kills came before the file was rewritten, some after that had begun, and some into the midst of it.
+func (w *rewrite) ofEveryKind() bool {
+	return w.met[asBefore] > 0 && w.met[cutShort]+w.met[complete] > 0 && w.logs > 0
+}
+
+func (w *rewrite) kill(seed uint64, check func(v *victim) string) {
+	w.t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+		v := w.victim(t, seed)
+		m := rewriting[seed%uint64(len(rewriting))]
+		happened, stop := v.watch(m)
+		defer stop()
+		c := v.batch(append(w.command, filepath.Base(v.jobFile()))...)
+		if !c.await(happened) {
+			t.Fatalf("neither %s nor its end for %s\n%s", m.first, killPatience, &c.said)
+		}
+		killed := c.killAfter(time.Duration(v.random().Int64N(int64(m.then))))
+		if code := c.cmd.ProcessState.ExitCode(); !killed && code != exitOK {
+			t.Fatalf("exit %d\n%s", code, &c.said)
+		}
+		if killed && v.logSize() != "" {
+			w.logs++
+		}
+		v.sound()
+		left := check(v)
+		if !killed && left != complete {
+			t.Errorf("it ended, and left the file %s", left)
+		}
+		w.met[left]++
+	})
 }
 
 // victim has a copy of the job file.
