@@ -160,7 +160,8 @@ func TestPurgeKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	met := map[string]int{}
-	for i := range 24 {
+	ofEveryKind := func() bool { return met["as before"] > 0 && met["cut short"]+met["purged"] > 0 }
+	for i := 0; i < 24 || i < 240 && !ofEveryKind(); i++ { // a slow disk takes longer than the first kills wait
 		path := filepath.Join(t.TempDir(), "p.batch.db")
 		if err := os.WriteFile(path, whole, 0o600); err != nil {
 			t.Fatal(err)
@@ -185,7 +186,7 @@ func TestPurgeKilled(t *testing.T) {
 		met[afterKill(t, path)]++
 	}
 	t.Log(met)
-	if met["as before"] == 0 || met["cut short"]+met["purged"] == 0 {
+	if !ofEveryKind() {
 		t.Errorf("the moments of death are not of every kind: %v", met)
 	}
 }
