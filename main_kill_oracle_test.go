@@ -60,7 +60,7 @@ func (v *victim) checkLedger(tokens int64) {
 // checkAll asks the oracle. killed: what a process at work leaves behind may be there.
 func (v *victim) checkAll(killed, current bool) {
 	v.t.Helper()
-	for _, wrong := range oracle.Check(oracle.Case{Folder: v.dir, Key: killKey, Ask: ask, Died: true, Open: killed, Current: current,
+	for _, wrong := range oracle.Check(oracle.Case{Folder: v.dir, Key: killKey, Ask: v.ask, Died: true, Open: killed, Current: current,
 		Ledgers: map[string][]sim.Call{v.wire.http.URL + "/v1": v.wire.seen()}}) {
 		v.t.Error(wrong)
 	}

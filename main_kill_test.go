@@ -72,9 +72,10 @@ type victim struct {
 	dir    string
 	wire   *wire
 	flags  []string
-	env    []string // of its children, beside the usual
-	weight int      // of every prompt, in words more
-	untold bool     // some answers come without their usage
+	env    []string                             // of its children, beside the usual
+	weight int                                  // of every prompt, in words more
+	untold bool                                 // some answers come without their usage
+	ask    func(args ...string) ([]byte, error) // by which the oracle hears what batch tells
 
 	prompts  []string
 	child    int
@@ -91,7 +92,7 @@ func newVictim(t *testing.T, binary string, seed uint64) *victim {
 }
 
 func newVictimOf(t *testing.T, binary string, seed uint64, w *wire) *victim {
-	v := &victim{t: t, seed: seed, binary: binary, dir: t.TempDir(), wire: w,
+	v := &victim{t: t, seed: seed, binary: binary, dir: t.TempDir(), wire: w, ask: ask,
 		saved: map[int]string{}, expected: map[int]*wireAnswer{}}
 	v.tally.phases = map[string]int{}
 	t.Cleanup(func() {
