@@ -25,7 +25,7 @@ func TestS2_S4_S5_FaultsInTakeUp(t *testing.T) {
 	} {
 		t.Run(series.id+"_"+strings.ReplaceAll(series.fault, "%d", "n"), func(t *testing.T) {
 			t.Parallel()
-			stride := (*faultStride + 3*series.among) / (4 * series.among)
+			stride := max((*faultStride+3*series.among)/(4*series.among), 1)
 			n := 1 + rand.New(rand.NewPCG(*faultSeed, uint64(i))).IntN(stride)
 			left := 0
 			for harmless := 0; harmless < 3; n += stride { // one that is can come before others that are not
