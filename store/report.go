@@ -15,6 +15,7 @@ type Call struct {
 	Class           string
 	Sent            bool
 	Unsaved         bool  // it has no outcome yet, and one was foreseen
+	Free            bool  // of those: nothing was charged for it
 	State           State // of the job
 	Final           bool  // it answered or failed the job, or is what the job now waits for
 	Gone            bool  // the prompt is no longer in the input
@@ -82,7 +83,9 @@ func (v *View) calls(ctx context.Context, yield func(*Call, error) bool) error {
 		c.Endpoint, c.Model, c.Finish = endpoints[c.Run], intern(names, model), intern(names, finish)
 		c.Class, c.State = classes[bits&7], states[bits>>3&3]
 		c.Final, c.Gone, c.Sent = bits>>5&1 == 1, bits>>6&1 == 1, bits>>7&1 == 1
-		c.Unsaved = c.Class == "" && v.s.waits[c.Job]
+		charged, waits := v.s.waits[c.Job]
+		c.Unsaved = waits && c.Class == ""
+		c.Free = c.Unsaved && !charged
 		c.Started, c.Millis = within(c.Started, maxTime), within(c.Millis, maxDuration)
 		c.Usage = tokensOf(prompt, completion, total, cached, written, thought, audio)
 		c.Estimated, c.EstimatedPrompt = within(estimated.Int64, maxTokens), within(estPrompt.Int64, maxTokens)

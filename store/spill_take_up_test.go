@@ -350,6 +350,57 @@ func TestS2_Waiting(t *testing.T) {
 	}
 }
 
+// A failure that a stop takes back is none, whether it waits too or was saved.
+func TestS2_ForeseeTakesBack(t *testing.T) {
+	fail := func(c Claim) Outcome {
+		return Outcome{Job: c.Job, Attempt: c.Attempt, Arrow: Fail, Class: "job_failed", Sent: true, Used: 1}
+	}
+	back := func(c Claim) Outcome { return Outcome{Job: c.Job, Attempt: c.Attempt, Arrow: TakeBack} }
+	s := open(t)
+	mustImport(t, s, "a", "b", "c")
+	mustBegin(t, s)
+	claims := mustTurn(t, s, 3).Claims
+	mustApply(t, s, fail(claims[0]))
+	if _, err := s.SetAside([]Outcome{back(claims[0]), back(claims[1]), fail(claims[1]), fail(claims[2])}); err != nil {
+		t.Fatal(err)
+	}
+	counts := func(s *Store) Counts {
+		t.Helper()
+		v, err := s.View(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+		c, err := v.Counts(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.PendingTokens = 0
+		return c
+	}
+	s.Close()
+	s, err := Open(ctx, s.Path(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	waits, err := s.Foresee(ctx)
+	if err != nil || len(waits) != 1 || waits[0].Jobs != 2 {
+		t.Errorf("%+v, %v", waits, err)
+	}
+	foreseen := counts(s)
+	if want := (Counts{Jobs: 3, Failed: 1, Pending: 2}); foreseen != want {
+		t.Errorf("foreseen: %+v", foreseen)
+	}
+	if _, err := s.Recover(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.foreseen = nil
+	if came := counts(s); came != foreseen {
+		t.Errorf("foreseen: %+v, came: %+v", foreseen, came)
+	}
+}
+
 // What is foreseen is what comes: jobs count as they will when the outcomes that wait are saved, and the file stays as it is.
 func TestS2_Foresee(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "prompts.batch.db")

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -22,24 +23,31 @@ func (s *Store) Waiting(ctx context.Context) ([]Waiting, error) {
 // Foresee is Waiting, after which this Store counts the jobs of the outcomes as they will be once the next run has saved these, and tells
 // their calls from those of which nothing is known. Nothing is written.
 func (s *Store) Foresee(ctx context.Context) ([]Waiting, error) {
-	s.foreseen, s.waits = map[State][]int64{}, map[int64]bool{}
+	s.foreseen, s.waits = map[int64]State{}, map[int64]bool{}
 	return s.waiting(ctx, func(o *Outcome) {
-		s.waits[o.Job] = true
-		switch o.Arrow {
-		case Complete:
-			s.foreseen[Done] = append(s.foreseen[Done], o.Job)
-		case Fail:
-			s.foreseen[Failed] = append(s.foreseen[Failed], o.Job)
+		if o.Arrow == TakeBack { // of a failure that was read before it, or comes after it
+			s.foreseen[o.Job] = Pending
+			return
+		}
+		s.waits[o.Job] = o.Arrow == Complete || o.Usage.Known || o.possiblyPaid() > 0
+		switch {
+		case o.Arrow == Complete:
+			s.foreseen[o.Job] = Done
+		case o.Arrow == Fail && s.foreseen[o.Job] != Pending:
+			s.foreseen[o.Job] = Failed
 		}
 	})
 }
 
 // countedAs is the state in which a job is counted, as SQL.
 func (s *Store) countedAs() string {
+	jobs := map[State][]string{}
+	for job, state := range s.foreseen {
+		jobs[state] = append(jobs[state], strconv.FormatInt(job, 10))
+	}
 	text := "state"
-	for state, jobs := range s.foreseen {
-		ids := strings.Join(strings.Fields(strings.Trim(fmt.Sprint(jobs), "[]")), ", ")
-		text = fmt.Sprintf("iif(id IN (%s), '%s', %s)", ids, state, text)
+	for state, ids := range jobs {
+		text = fmt.Sprintf("iif(id IN (%s), '%s', %s)", strings.Join(ids, ", "), state, text)
 	}
 	return text
 }
@@ -80,9 +88,17 @@ func (s *Store) waitingIn(ctx context.Context, w *waiting, found map[int64]bool,
 		if o == nil || err != nil {
 			return waits, nil
 		}
-		var open bool
-		if err := s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM attempts WHERE id = ? AND class IS NULL)", o.Attempt).Scan(&open); err != nil {
+		var open, failed bool
+		if err := s.read.QueryRowContext(ctx, `
+			SELECT EXISTS (SELECT 1 FROM attempts WHERE id = ?1 AND class IS NULL),
+			  EXISTS (SELECT 1 FROM jobs WHERE id = ?2 AND attempt = ?1 AND state = 'failed')`, o.Attempt, o.Job).Scan(&open, &failed); err != nil {
 			return waits, err
+		}
+		if o.Arrow == TakeBack {
+			if open || failed { // what it takes back counts, where that waits too
+				each(o)
+			}
+			continue
 		}
 		if !open || found[o.Attempt] {
 			continue

@@ -47,8 +47,8 @@ type Store struct {
 	attempt  int64  // the newest attempt's id
 	chosen   string // restricts claims to the jobs of Choose
 	lenders  []lender
-	foreseen map[State][]int64 // jobs that are counted in another state than theirs
-	waits    map[int64]bool    // jobs whose outcome waits to be saved
+	foreseen map[int64]State // of jobs that are counted in another state than theirs
+	waits    map[int64]bool  // jobs whose outcome waits to be saved, and whether its call may be charged for
 	created  bool
 	spill    spill
 	mu       sync.Mutex // one transaction at a time on conn

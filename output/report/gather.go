@@ -123,7 +123,7 @@ func (g *gatherer) call(c *store.Call) {
 		g.reported(s, c, end, answered)
 	case answered:
 		g.estimated(s, c)
-	case c.Class == classUnknown || c.Class == classInterrupted && c.Sent, c.Class == "" && !g.runOn && !c.Unsaved: // out when a run died
+	case c.Class == classUnknown || c.Class == classInterrupted && c.Sent, c.Class == "" && !g.runOn && !c.Free: // out when a run died, or what it cost is not saved yet
 		g.lost(s, c)
 	}
 }

@@ -385,20 +385,21 @@ func TestRunGoesOn(t *testing.T) {
 	}
 }
 
-// A call whose answer waits beside the job file is not possibly lost; one that was out when the run died is.
+// A call whose answer waits beside the job file may have cost something, like one that was out when the run died; one that was refused has not.
 func TestUnsaved(t *testing.T) {
 	f := newJobFile(t)
-	f.load(prompt{"a", "m", "first", 0}, prompt{"b", "m", "second", 0})
+	f.load(prompt{"a", "m", "first", 0}, prompt{"b", "m", "second", 0}, prompt{"c", "m", "third", 0})
 	if err := f.BeginRun(ctx, store.Run{Started: begin, Endpoint: endpoint}); err != nil {
 		t.Fatal(err)
 	}
-	turned, err := f.Turn(ctx, nil, nil, store.Want{Jobs: 2, New: 2, Bytes: 1 << 20, Now: begin})
+	turned, err := f.Turn(ctx, nil, nil, store.Want{Jobs: 3, New: 3, Bytes: 1 << 20, Now: begin})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := answered("one", "stop", usage(1, 1))
 	o.Job, o.Attempt, o.Started = turned.Claims[0].Job, turned.Claims[0].Attempt, begin
-	if _, err := f.SetAside([]store.Outcome{o}); err != nil {
+	refused := store.Outcome{Job: turned.Claims[1].Job, Attempt: turned.Claims[1].Attempt, Started: begin, Arrow: store.Release, Class: "not_processed", Sent: true}
+	if _, err := f.SetAside([]store.Outcome{o, refused}); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
@@ -422,7 +423,7 @@ func TestUnsaved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := doc.Total.Attempts; a.Open != 2 || a.Unsaved != 1 || doc.Total.Spend.Lost.Attempts != 1 {
+	if a := doc.Total.Attempts; a.Open != 3 || a.Unsaved != 2 || doc.Total.Spend.Lost.Attempts != 2 {
 		t.Errorf("%+v, and %d are possibly lost", a, doc.Total.Spend.Lost.Attempts)
 	}
 	for _, form := range []Format{Text, Markdown, HTML} {

@@ -36,7 +36,7 @@ func (d *Document) jobsTable() table {
 	}
 	out := "- in work"
 	if !d.RunOn {
-		out = "- out when a run died"
+		out = "- without a saved outcome"
 	}
 	t.counts([]string{"", "- failed", "- pending", out, "lines skipped"},
 		[]string{"", "total.jobs.failed", "total.jobs.pending", "total.jobs.running", "skipped"},

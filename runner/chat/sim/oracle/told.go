@@ -183,9 +183,9 @@ func (f *findings) reportPart(j *jobFile, of string, told partTold, p *part, run
 	for _, name := range []string{"billed", "done", "truncated", "wasted", "of_failed_jobs", "retried", "gone", "estimated", "gone_estimated", "possibly_lost"} {
 		got, want := told.Spend[name], p.charges[name]
 		switch {
-		case name == "possibly_lost" && got.Attempts != lost.attempts-told.Attempts.Unsaved:
-			f.add("%s: the report says %s: %d attempts are possibly lost, and %d are", j.name, of, got.Attempts, lost.attempts-told.Attempts.Unsaved)
-		case name == "possibly_lost" && told.Attempts.Unsaved > 0: // what they can have cost is in the file that waits
+		case name == "possibly_lost" && (got.Attempts > lost.attempts || got.Attempts < lost.attempts-told.Attempts.Unsaved):
+			f.add("%s: the report says %s: %d attempts are possibly lost, and %d are, but for some of %d that wait", j.name, of, got.Attempts, lost.attempts, told.Attempts.Unsaved)
+		case name == "possibly_lost" && got.Attempts < lost.attempts: // the file that waits says what cost nothing
 		case name == "possibly_lost":
 			f.bound(j, "the report of "+of, got.Cost, lost.cost)
 		case got != (chargeTold{want.attempts, want.tokens, want.cost.told(), amount{pico: want.cost.pico}, want.cost.unknown}):
