@@ -34,8 +34,9 @@ type Ledger interface {
 }
 
 // Check tells whether files could be written now, so that nobody pays for answers that then have no place to go. The
-// first obstacle comes back as a *RefusedError. A nil ledger knows no files of its own. Nothing is changed, apart from a probe file in each folder that is removed again. Temporary
-// files of dead processes are cleared away here, since a run that finds its files up to date writes none.
+// first obstacle comes back as a *RefusedError. A nil ledger knows no files of its own. Nothing is changed, apart from a
+// probe file in each folder that is removed again. Temporary files of dead processes are cleared away here, since a run
+// that finds its files up to date writes none.
 func Check(ctx context.Context, ledger Ledger, files Files, opt Options) error {
 	if err := opt.validate(files); err != nil {
 		return err

@@ -187,7 +187,7 @@ func TestS2_TakeUpTakesBack(t *testing.T) {
 	mustBegin(t, s)
 	c := mustTurn(t, s, 1).Claims[0]
 	beside := s.Path() + spillSuffix
-	os.Mkdir(beside, 0o700) // no file can be made there, for now
+	os.Mkdir(beside, 0o700) // no file can be made there until it is gone
 	_, err1 := s.SetAside([]Outcome{{Job: c.Job, Attempt: c.Attempt, Arrow: Fail, Class: "job_failed", Sent: true, Used: 1}})
 	os.Remove(beside)
 	path, err2 := s.SetAside([]Outcome{{Job: c.Job, Attempt: c.Attempt, Arrow: TakeBack}})
